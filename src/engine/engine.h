@@ -1,0 +1,149 @@
+/*
+ * engine.h — the pure heart: which job runs where, and what becomes of it.
+ *
+ * A deterministic state machine: events in, actions out. No clock (the caller says what time it is), no I/O, no threads,
+ * no library but base. It owns all jobs; a `struct job *` that it hands out is valid until the caller's next
+ * engine_reap(). All time is the caller's one clock in nanoseconds (the broker passes CLOCK_BOOTTIME); the wall clock
+ * comes in only to make ids.
+ *
+ * Invariants, checked by engine_check(): a job is in exactly one state and in exactly the lists of that state; an attempt
+ * is dispatched once; per worker and class, held <= capacity; ready jobs of one (queue, class) leave by priority, then
+ * in order of acceptance; counters equal recounts.
+ */
+#pragma once
+#include "bytes.h"
+#include "job.h"
+#include "job_terms.h"
+#include "span.h"
+#include "uuid.h"
+
+struct engine;
+struct engine_options {
+	uint32_t epoch;    /* the broker's, new at each start: high half of every token */
+	uint64_t seed;     /* of jitter and ids */
+	uint32_t max_jobs; /* unfinished ones; then submissions are refused. 0: 1,000,000 */
+	uint64_t max_finished_bytes; /* kept results; then delivered ones leave first, then the oldest. 0: 64 MiB */
+	int64_t result_ttl, failed_ttl;
+};
+
+int engine_new(const struct engine_options *options, struct engine **ret_engine) GA_MUST_CHECK;
+void engine_free(struct engine *e);
+
+/* Tell the time; due retries become ready, expired results leave. Call it before the events of each turn. */
+void engine_advance(struct engine *e, int64_t now, int64_t now_wall);
+int64_t engine_next_due(const struct engine *e); /* when engine_advance() has to be called next, or INT64_MAX */
+
+/* ---- jobs ---- */
+struct submission {
+	uint16_t type; /* index in the table of types; opaque here */
+	enum job_class job_class;
+	struct span queue;  /* name; "" is "default" */
+	struct bytes *args; /* a reference is taken */
+	int8_t priority;
+	bool detached;       /* goes on when its client leaves */
+	uint32_t timeout_ms; /* of one attempt; enforced by the worker */
+	struct retry_policy retries;
+	uint64_t client; /* 0: nobody's; else the caller's name for who submitted, given back in `struct job` */
+	uint64_t tag;       /* the client's own name for it */
+	int64_t result_ttl; /* 0: the engine's default */
+};
+
+/* Accept a job: READY. -ENOBUFS: max_jobs reached; -ENOMEM. Then nothing changed. */
+int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
+/* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer kept. */
+int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) GA_MUST_CHECK;
+/* Ask for a job's end: at once if it waits; a running one gets ACTION_CANCEL and ends with its result (a success that
+ * arrives first stands). -EALREADY: it has finished. */
+int engine_cancel(struct engine *e, struct job *job);
+/* A failed or cancelled job becomes ready again with fresh retries. -EBUSY: it hasn't finished; -EALREADY: it succeeded. */
+int engine_retry(struct engine *e, struct job *job);
+/* Its client has the result: it may leave before others do. */
+void engine_delivered(struct engine *e, struct job *job);
+/* A client has left: its unfinished jobs are cancelled but for detached ones, which lose their client. */
+void engine_client_gone(struct engine *e, uint64_t client);
+
+/* Iterate over all jobs, newest first: start with NULL. */
+struct job *engine_older(struct engine *e, struct job *job);
+
+/* ---- workers ---- */
+struct engine_worker {
+	uint32_t slot; /* small: 0 .. 4095 */
+	uint64_t incarnation;
+	uint32_t capacity[CLASS_COUNT];
+};
+/* The supervisor started an incarnation, or (after a broker's restart) says that it lives: attempts may be held by it. */
+int engine_worker_started(struct engine *e, uint32_t slot, uint64_t incarnation) GA_MUST_CHECK;
+/* It has registered: jobs flow. -ESTALE: not the slot's live incarnation. */
+int engine_worker_joined(struct engine *e, const struct engine_worker *w) GA_MUST_CHECK;
+/* What a registered worker says it holds: true: keep it (it is the job's current attempt); false: cancel it. */
+bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token);
+/* No new jobs to it; those it holds may end or come back. */
+void engine_worker_drains(struct engine *e, uint32_t slot);
+/* It is dead: its jobs are ready again, uncharged, but the one with token `culprit` (0: none) is charged with a crash by
+ * `signal` (0: a hang); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
+#define MAX_CRASHES 3
+void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
+			int signal);
+
+struct attempt_result {
+	uint64_t token;
+	enum job_outcome outcome;
+	bool retryable;
+	uint32_t retry_after_ms;
+	uint32_t elapsed_us;
+	struct span code, message; /* of the error; empty on success */
+	struct span meta;          /* JSON object, or empty */
+	struct span body;
+};
+/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the same. */
+int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
+/* A slot that an abandoned attempt withheld is free again. */
+void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class);
+
+/* ---- actions ---- */
+enum action_kind {
+	ACTION_DISPATCH, /* send job (attempt job->token) to worker `slot` */
+	ACTION_CANCEL,   /* tell worker `slot` to cancel `token` */
+	ACTION_FINISHED, /* the job is in a final state: tell who waits for it */
+	ACTION_RETRYING, /* the job failed and waits for its next attempt */
+};
+struct action {
+	enum action_kind kind;
+	uint32_t slot;
+	uint64_t token;
+	struct job *job;
+};
+/* Hand ready jobs to free capacity, then return all actions since the last call, in order. The array is the engine's,
+ * valid until engine_reap(); the events above must not be called between the two, but engine_delivered() may. */
+const struct action *engine_run(struct engine *e, size_t *ret_count);
+/* The actions were carried out: free the jobs that have left. */
+void engine_reap(struct engine *e);
+
+/* ---- figures ---- */
+struct engine_counts {
+	uint64_t jobs[JOB_STATE_LIMIT]; /* now, by state */
+	uint64_t submitted, succeeded, failed, cancelled, retried, crashes, stale_results,
+		evicted; /* ever */
+	uint64_t finished_bytes;
+};
+void engine_counts(const struct engine *e, struct engine_counts *ret_counts);
+struct worker_view {
+	uint32_t slot;
+	uint64_t incarnation;
+	bool joined, draining;
+	uint32_t capacity[CLASS_COUNT], held[CLASS_COUNT];
+	uint64_t dispatched, finished;
+};
+/* The slots in order: 0, or -ENOENT past the last. Slots that have no live incarnation have incarnation 0. */
+int engine_worker_view(const struct engine *e, uint32_t index, struct worker_view *ret_view);
+/* How many ready jobs stand before this one in its (queue, class); for "why". */
+uint64_t engine_ahead(const struct engine *e, const struct job *job);
+struct queue_view {
+	const char *name;
+	uint64_t ready, running;
+};
+int engine_queue_view(const struct engine *e, uint32_t index,
+		      struct queue_view *ret_view); /* -ENOENT past the last */
+
+/* Recount everything. 0, or -EBADMSG with a sentence about the first broken invariant. For tests and simulations. */
+int engine_check(const struct engine *e, char *ret_why, size_t why_size);

@@ -1,0 +1,131 @@
+/*
+ * record.h — the records that travel between clients, broker and workers: coding and decoding, pure.
+ *
+ * Every record is a 16-byte little-endian header (magic, version, kind, flags, size of the whole record, ref), fields of
+ * a fixed size, then counted runs of bytes; PROTOCOL.md is normative. `ref` is the attempt's token between broker and
+ * workers, and the client's own tag between client and broker.
+ *
+ * Version rule: a change of layout or meaning of any field raises RECORD_VERSION; new kinds don't.
+ * Decoding borrows: spans point into the input. Wrong bytes give -EPROTO, never a crash.
+ */
+#pragma once
+#include "buf.h"
+#include "job_terms.h"
+#include "span.h"
+#include "uuid.h"
+#include <stdbool.h>
+
+#define RECORD_MAGIC 0xd7u
+#define RECORD_VERSION 1u
+#define RECORD_HEADER_SIZE 16u
+#define RECORD_MAX ((1u << 20) + (64u << 10)) /* the largest record */
+#define PACK_MAX (256u << 10)                 /* a message holds at most this, or a single record */
+
+enum record_kind {
+	/* broker <-> worker */
+	RECORD_HELLO = 1,  /* worker: here I am, this I can, this I hold */
+	RECORD_WELCOME,    /* broker: its epoch, and each held attempt's fate */
+	RECORD_JOB,        /* broker: run this attempt */
+	RECORD_RESULT,     /* worker: it ended so; kept until acknowledged */
+	RECORD_RESULT_ACK, /* broker: these results are safe */
+	RECORD_CANCEL,     /* broker: end this attempt */
+	RECORD_DRAIN,      /* broker: finish what you hold, return what you haven't begun */
+	RECORD_SLOT_FREED, /* worker: an abandoned attempt has ended after all */
+	/* client <-> broker */
+	RECORD_SUBMIT = 32, /* client: a job */
+	RECORD_ACCEPTED,    /* broker: its id */
+	RECORD_REFUSED,     /* broker: why not */
+	RECORD_FINISHED,    /* broker: its result, pushed */
+	RECORD_ABORT,       /* client: cancel the job with this tag */
+	RECORD_REQUEST,     /* client: any other verb, as method, target and body */
+	RECORD_RESPONSE,    /* broker: its answer */
+};
+
+struct record_hello {
+	uint32_t slot;
+	uint64_t incarnation, build_id, table_hash;
+	uint32_t capacity[CLASS_COUNT];
+	struct span held; /* tokens, 8 bytes each: record_token() */
+};
+struct record_welcome {
+	uint32_t epoch;
+	struct span kept; /* tokens to keep; the others it held are to be cancelled and forgotten */
+};
+struct record_job { /* ref: token */
+	struct uuid id;
+	uint16_t type, attempt;
+	uint32_t timeout_ms;
+	struct span args; /* JSON text; empty: none */
+};
+struct record_result { /* ref: token */
+	enum job_outcome outcome;
+	bool retryable;
+	uint32_t retry_after_ms, elapsed_us;
+	struct span code, message, meta, body;
+};
+struct record_tokens { /* RESULT_ACK */
+	struct span tokens;
+};
+struct record_slot_freed {
+	enum job_class job_class;
+};
+#define SUBMIT_WANT_ACCEPTED 1u
+#define SUBMIT_WANT_RESULT 2u
+struct record_submit { /* ref: tag */
+	unsigned flags;
+	struct span type;
+	struct span options; /* a JSON object of job fields but type and args; empty: none */
+	struct span args;
+};
+struct record_accepted { /* ref: tag */
+	struct uuid id;
+	enum job_durability durability;
+};
+struct record_refused { /* ref: tag */
+	uint16_t status;
+	uint32_t retry_after_ms;
+	struct span code, field, message;
+};
+struct record_finished { /* ref: tag */
+	struct uuid id;
+	enum job_state state;
+	uint16_t attempts;
+	uint32_t elapsed_us;
+	struct span code, message, meta, body;
+};
+struct record_request { /* ref: tag */
+	struct span method, target, body;
+};
+struct record_response { /* ref: tag */
+	uint16_t status;
+	struct span content_type, body;
+};
+
+struct record {
+	enum record_kind kind;
+	uint64_t ref;
+	union {
+		struct record_hello hello;
+		struct record_welcome welcome;
+		struct record_job job;
+		struct record_result result;
+		struct record_tokens tokens;
+		struct record_slot_freed slot_freed;
+		struct record_submit submit;
+		struct record_accepted accepted;
+		struct record_refused refused;
+		struct record_finished finished;
+		struct record_request request;
+		struct record_response response;
+	};
+};
+
+/* Append one record. -ENOMEM, or -EMSGSIZE past RECORD_MAX; then nothing was appended. */
+int record_put(struct buf *out, const struct record *r) GA_MUST_CHECK;
+/* Bytes that record_put() will append. */
+size_t record_size(const struct record *r);
+/* Take the first record off `input`. 1: got it; 0: incomplete, more bytes are needed; -EPROTO: not a record (`ret_why` says
+ * what was wrong and what would be right, a literal). */
+int record_next(struct span *input, struct record *ret_record, const char **ret_why) GA_MUST_CHECK;
+uint64_t record_token(struct span tokens, size_t index);
+int record_put_token(struct buf *tokens, uint64_t token) GA_MUST_CHECK; /* to build such a span */
