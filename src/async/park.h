@@ -1,0 +1,40 @@
+/*
+ * park.h — the one way in which a task suspends.
+ *
+ *	struct op { struct park park; ... } op = ...;
+ *	int r = park_begin(&op.park, op_abort);
+ *	if (r < 0)
+ *		return r;
+ *	... start the operation; its end calls park_wake(&op.park, result) ...
+ *	return park_wait(&op.park);
+ *
+ * Embedded in the waiting frame. If the task is cancelled (or a timeout scope around it expires) while it waits, `abort`
+ * is asked to undo the operation: -ECANCELED from park_wait() means that the operation did not happen. Nothing is
+ * allocated. park_wake() may come before park_wait(), which then doesn't suspend.
+ */
+#pragma once
+#include <stdbool.h>
+
+struct task;
+struct park;
+
+enum park_answer {
+	PARK_ABORTED, /* undone: park_wake() will not be called by the operation; park_wait() returns -ECANCELED */
+	PARK_CANNOT,    /* its end must be waited for; not asked again */
+	PARK_FORWARDED, /* passed on to who will end it; asked again for each newer cancel */
+};
+typedef enum park_answer (*park_abort_fn)(struct park *p);
+
+struct park {
+	struct task *task;
+	park_abort_fn abort; /* may call park_wake() itself; then its answer doesn't count */
+	int result;
+	bool woken, final;
+};
+
+/* Prepare to park the running task. -EPERM outside of one. */
+int park_begin(struct park *p, park_abort_fn abort);
+/* Suspend until park_wake(); its result, or -ECANCELED. */
+int park_wait(struct park *p);
+/* End the wait, on any stack of this loop; the task runs soon. The first result stands. */
+void park_wake(struct park *p, int result);
