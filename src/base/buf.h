@@ -22,7 +22,7 @@ void buf_done(struct buf *b); /* frees; the buf is empty and usable afterwards *
 
 static inline char *buf_data(const struct buf *b)
 {
-	return b->base + b->start;
+	return b->base ? b->base + b->start : b->base; /* NULL + 0 is undefined in C */
 }
 
 static inline size_t buf_size(const struct buf *b)

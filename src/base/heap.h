@@ -29,7 +29,7 @@ struct heap {
 void heap_init(struct heap *h);
 void heap_done(struct heap *h); /* frees the places; nodes still inside are forgotten */
 
-/* Insert, or move a node that is inside already. -ENOMEM: nothing changed. */
+/* Insert, or move a node that is inside already (it then counts as inserted anew). -ENOMEM: nothing changed. */
 int heap_set(struct heap *h, struct heap_node *node, int64_t due) GA_MUST_CHECK;
 void heap_remove(struct heap *h, struct heap_node *node); /* no-op for a node in no heap */
 

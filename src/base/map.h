@@ -1,9 +1,9 @@
 /*
  * map.h — a hash map of borrowed pointers (open addressing, linear probing, no tombstones).
  *
- * The map stores the items' addresses beside 32 bits of their hash; key and hash live in the item.
- * It grows at 7/8 full and never shrinks. Not safe to change while iterating, but for removing the current item
- * by map_take_any().
+ * The map stores the items' addresses beside their hash; the key lives in the item.
+ * It grows at 7/8 full and never shrinks. Not safe to change while iterating; to empty it, call map_take_any()
+ * until it returns NULL.
  */
 #pragma once
 #include "compiler.h"
@@ -20,6 +20,7 @@ struct map_slot {
 struct map {
 	struct map_slot *slots;
 	uint32_t used, size; /* size is a power of two, or 0 before the first insertion */
+	uint32_t cursor;     /* where map_take_any() goes on */
 	map_match_fn match;
 };
 
