@@ -1,5 +1,6 @@
 #include "buf.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,19 +43,17 @@ static int buf_grow(struct buf *b, size_t needed)
 char *buf_reserve(struct buf *b, size_t size)
 {
 	size_t held = buf_size(b);
+	bool fits;
 
-	if (size <= b->size - b->end && b->base)
+	if (b->base && size <= b->size - b->end)
 		return b->base + b->end;
 	if (size > SIZE_MAX - held)
 		return NULL;
 	/* Moving costs at most what was consumed since the last move, or comes with a doubling: O(1) a byte. */
-	if (held + size <= b->size && b->start >= held) {
-		buf_compact(b);
-	} else {
-		buf_compact(b);
-		if (buf_grow(b, MAX(held + size, b->size + 1)) < 0)
-			return NULL;
-	}
+	fits = b->base && held + size <= b->size && b->start >= held;
+	if (!fits && buf_grow(b, MAX(held + size, b->size + 1)) < 0)
+		return NULL;
+	buf_compact(b);
 	return b->base + b->end;
 }
 
