@@ -71,10 +71,17 @@ function(gather_worker_type name)
 	install(TARGETS worker_${name} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/gather/workers")
 endfunction()
 
+# check_programs builds what only tests need: unit tests, and whatever else add_dependencies() gives it.
+add_custom_target(check_programs)
+file(WRITE "${CMAKE_BINARY_DIR}/tests/unit/programs.txt" "")
+
 # gather_unit_test(NAME SOURCES files... [LIBS targets...]): a cmocka program that prints TAP, for `prove`.
+# Not built by default; tests/unit/programs.txt in the build tree lists them for tests/tools/check.
 function(gather_unit_test name)
 	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
-	add_executable(${name} ${arg_SOURCES})
+	add_executable(${name} EXCLUDE_FROM_ALL ${arg_SOURCES})
+	add_dependencies(check_programs ${name})
+	file(APPEND "${CMAKE_BINARY_DIR}/tests/unit/programs.txt" "${name}\n")
 	set_target_properties(${name} PROPERTIES
 		POSITION_INDEPENDENT_CODE ON
 		RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests/unit")
