@@ -5,7 +5,8 @@
  * (ga_client_flush(), or by themselves when 64 KiB have gathered or the caller waits for an event), results are pushed by
  * the daemon. Blocking calls take a deadline: absolute, CLOCK_MONOTONIC nanoseconds (ga_client_now()), GA_CLIENT_FOREVER
  * for none. Errors: -errno; -EPIPE: the daemon closed the connection; -EPROTO: what answers isn't gatherd;
- * -ETIMEDOUT: the deadline came first. A refused job isn't an error of the call: it comes as an event.
+ * -ETIMEDOUT: the deadline came first; -EINTR: a signal handler ran during a wait, nothing is lost.
+ * A refused job isn't an error of the call: it comes as an event.
  */
 #pragma once
 #include <gather/attributes.h>
@@ -33,16 +34,18 @@ GA_API bool ga_client_wants_write(const ga_client *client);
 /* ---- jobs ---- */
 struct ga_submission {
 	const char *type;
-	const char *args;    /* JSON object as text; NULL: none */
+	const char *args; /* JSON object as text; NULL: none */
 	const char *options; /* JSON object of further fields: {"priority": 5, "timeout": "10s"}; NULL: none */
-	uint64_t tag;        /* the caller's own name for the job, given back in its events */
-	bool want_accepted;  /* GA_EVENT_ACCEPTED when the daemon has taken it */
-	bool want_result;    /* GA_EVENT_FINISHED when it has ended */
+	uint64_t tag;       /* the caller's own name for the job, given back in its events */
+	bool want_accepted; /* GA_EVENT_ACCEPTED when the daemon has taken it */
+	bool want_result;   /* GA_EVENT_FINISHED when it has ended */
 };
 /* Buffer a job. -EMSGSIZE: over 1 MiB; -ENOMEM. */
 GA_API int ga_client_submit(ga_client *client, const struct ga_submission *submission) GA_MUST_CHECK;
-GA_API int ga_client_cancel(ga_client *client, uint64_t tag) GA_MUST_CHECK; /* cancel the unfinished job(s) submitted with this tag */
-GA_API int ga_client_flush(ga_client *client, int64_t deadline) GA_MUST_CHECK; /* until the socket has taken everything */
+GA_API int ga_client_cancel(ga_client *client,
+			    uint64_t tag) GA_MUST_CHECK; /* cancel the unfinished job(s) submitted with this tag */
+GA_API int ga_client_flush(ga_client *client,
+			   int64_t deadline) GA_MUST_CHECK; /* until the socket has taken everything */
 
 enum ga_event_kind { GA_EVENT_ACCEPTED = 1, GA_EVENT_REFUSED, GA_EVENT_FINISHED };
 enum ga_final_state { GA_SUCCEEDED = 4, GA_FAILED = 5, GA_CANCELLED = 6 };
@@ -55,15 +58,15 @@ struct ga_bytes {
 struct ga_event {
 	enum ga_event_kind kind;
 	uint64_t tag;
-	char id[37];              /* of the job: text of a UUID; "" if refused */
-	const char *durability;   /* accepted: "memory", ... */
-	enum ga_final_state state; /* finished */
-	unsigned attempts;        /* finished */
-	uint32_t elapsed_us;      /* finished: its last attempt */
-	unsigned status;          /* refused: as HTTP's, e.g. 422, 429 */
-	unsigned retry_after_ms;  /* refused: 0: none */
+	char id[37];                          /* of the job: text of a UUID; "" if refused */
+	const char *durability;               /* accepted: "memory", ... */
+	enum ga_final_state state;            /* finished */
+	unsigned attempts;                    /* finished */
+	uint32_t elapsed_us;                  /* finished: its last attempt */
+	unsigned status;                      /* refused: as HTTP's, e.g. 422, 429 */
+	unsigned retry_after_ms;              /* refused: 0: none */
 	struct ga_bytes code, field, message; /* refused or failed: why */
-	struct ga_bytes meta, body; /* finished: JSON object as text, and raw bytes */
+	struct ga_bytes meta, body;           /* finished: JSON object as text, and raw bytes */
 };
 /* The next event: 1 (spans are valid until the next call on this client), or 0 at the deadline. Flushes first. */
 GA_API int ga_client_next(ga_client *client, int64_t deadline, struct ga_event *ret_event) GA_MUST_CHECK;
@@ -76,8 +79,9 @@ struct ga_response {
 };
 /* E.g. ("GET", "/v1/jobs?state=failed", NULL, 0): the same verbs as over HTTP. The answer is valid until the next call; events that
  * arrive meanwhile are kept for ga_client_next(). */
-GA_API int ga_client_request(ga_client *client, const char *method, const char *target, const void *body, size_t body_size,
-			     int64_t deadline, struct ga_response *ret_response) GA_MUST_CHECK;
+GA_API int ga_client_request(ga_client *client, const char *method, const char *target,
+			     const void *body, size_t body_size, int64_t deadline,
+			     struct ga_response *ret_response) GA_MUST_CHECK;
 
 #ifdef __cplusplus
 }
