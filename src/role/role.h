@@ -24,20 +24,21 @@ enum role_fd {
 /* One page for each child, written by the child alone. */
 struct shared_page {
 	uint64_t magic;
-	_Atomic int64_t heartbeat;     /* CLOCK_MONOTONIC ns, from inside the loop, at least once a second */
-	_Atomic uint64_t on_cpu;       /* token of the attempt whose handler runs now on the loop; 0: none */
-	_Atomic uint64_t loop_lag_ns;  /* how late the last heartbeat's timer was */
+	_Atomic int64_t heartbeat; /* CLOCK_MONOTONIC ns, from inside the loop, at least once a second */
+	_Atomic uint64_t on_cpu; /* token of the attempt whose handler runs now on the loop; 0: none */
+	_Atomic uint64_t loop_lag_ns; /* how late the last heartbeat's timer was */
 };
 
 enum control_kind {
-	CONTROL_READY = 1,      /* child -> supervisor: it serves */
-	CONTROL_DRAIN,          /* supervisor -> broker: accept no more, finish what runs, then exit 0 */
-	CONTROL_DRAINED,        /* broker -> supervisor: nothing unfinished runs */
+	CONTROL_READY = 1, /* child -> supervisor: it serves */
+	CONTROL_DRAIN,     /* supervisor -> broker: accept no more, finish what runs, then exit 0 */
+	CONTROL_DRAINED,   /* broker -> supervisor: nothing unfinished runs */
 	CONTROL_WORKER_STARTED, /* supervisor -> broker: slot, incarnation */
 	CONTROL_WORKERS_KNOWN,  /* supervisor -> broker: all live incarnations have been named */
-	CONTROL_WORKER_LOST,    /* supervisor -> broker: slot, incarnation, token = culprit or 0, status = signal or 0 (hang) */
+	CONTROL_WORKER_LOST, /* supervisor -> broker: slot, incarnation, token = culprit or 0, status = signal or 0 (hang);
+				 * below 0: it exited by itself, with exit status -1 - status */
 	CONTROL_WORKER_RESTART, /* broker -> supervisor: this incarnation is of another build or table: end it */
-	CONTROL_RELOAD,         /* supervisor -> children: a new ROLE_FD_CONFIG content stands in the memfd */
+	CONTROL_RELOAD, /* supervisor -> children: a new ROLE_FD_CONFIG content stands in the memfd */
 };
 
 struct control_message {
@@ -57,13 +58,17 @@ struct role {
 	uint64_t build_id;    /* of the binary, from its GNU build id */
 	unsigned listeners;   /* broker: how many descriptors from ROLE_FD_LISTENERS on */
 	struct shared_page *page;
-	char *config;         /* text, NUL-terminated */
-	char *types;          /* text, NUL-terminated; NULL for the types role */
+	char *config; /* text, NUL-terminated */
+	char *types;  /* text, NUL-terminated; NULL for the types role */
 };
 
 /* Read what was inherited; checks that the supervisor lives (PDEATHSIG is set). -errno with a logged reason. */
 int role_adopt(int argc, char *const argv[], struct role *ret_role) GA_MUST_CHECK;
 void role_done(struct role *r);
+/* The configuration in force as text, NUL-terminated, e.g. after CONTROL_RELOAD; to be freed. */
+int role_config(char **ret_text) GA_MUST_CHECK;
+/* The pulse, from inside the loop, at least once a second. `lag_ns`: how late the timer that led here was. */
+void role_heartbeat(struct shared_page *page, int64_t now, int64_t lag_ns);
 /* Send to, and receive from, the supervisor (ROLE_FD_CONTROL, non-blocking). -EAGAIN; -EPIPE: the supervisor is gone: exit. */
 int control_send(int fd, const struct control_message *m) GA_MUST_CHECK;
 int control_receive(int fd, struct control_message *ret_m) GA_MUST_CHECK;
