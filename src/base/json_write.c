@@ -98,9 +98,10 @@ void json_put_integer(struct buf *out, int64_t value)
 
 void json_put_milliseconds(struct buf *out, int64_t ns)
 {
-	int64_t us = ns / NSEC_PER_USEC;
+	uint64_t us = (ns < 0 ? -(uint64_t)ns : (uint64_t)ns) / NSEC_PER_USEC;
 
-	buf_grew(out, (size_t)sprintf(room(out, 40), "%lld.%03d", (long long)(us / 1000), (int)llabs(us % 1000)));
+	buf_grew(out, (size_t)sprintf(room(out, 40), "%s%llu.%03u", ns < 0 ? "-" : "",
+				      (unsigned long long)(us / 1000), (unsigned)(us % 1000)));
 }
 
 void json_put_boolean(struct buf *out, bool value)
@@ -119,7 +120,8 @@ void json_put_instant(struct buf *out, int64_t wall_ns)
 	}
 	gmtime_r(&seconds, &tm);
 	buf_grew(out, strftime(room(out, 64), 64, "\"%Y-%m-%dT%H:%M:%S", &tm));
-	buf_grew(out, (size_t)sprintf(room(out, 16), ".%03dZ\"", (int)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC)));
+	buf_grew(out, (size_t)sprintf(room(out, 16), ".%03dZ\"",
+				      (int)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC)));
 }
 
 void json_put_separator(struct buf *out)
