@@ -22,7 +22,10 @@ function(gather_public_archive name)
 		COMMAND_EXPAND_LISTS VERBATIM)
 	set_source_files_properties("${joined}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 	add_library(${name}_static STATIC "${joined}")
-	set_target_properties(${name}_static PROPERTIES OUTPUT_NAME ${name} LINKER_LANGUAGE C)
+	set_target_properties(${name}_static PROPERTIES
+		OUTPUT_NAME ${name}
+		LINKER_LANGUAGE C
+		ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
 endfunction()
 
 function(gather_public_library name)
@@ -38,6 +41,7 @@ function(gather_public_library name)
 	add_library(${name} SHARED ${objects})
 	set_target_properties(${name} PROPERTIES
 		LINKER_LANGUAGE C
+		LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib"
 		VERSION ${PROJECT_VERSION}
 		SOVERSION ${PROJECT_VERSION_MAJOR})
 	target_link_options(${name} PRIVATE LINKER:-z,defs)
