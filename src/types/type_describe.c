@@ -1,0 +1,41 @@
+#include "type_internal.h"
+
+/* "a|b|c" as ["a","b","c"]; NULL for none. */
+static json_t *choices_array(const char *choices)
+{
+	json_t *array;
+
+	if (!choices)
+		return NULL;
+	array = json_array();
+	while (choices) {
+		const char *end = strchr(choices, '|');
+
+		json_array_append_new(array, json_stringn(choices, end ? (size_t)(end - choices)
+								       : strlen(choices)));
+		choices = end ? end + 1 : NULL;
+	}
+	return array;
+}
+
+static json_t *param_describe(const struct ga_param *p)
+{
+	bool limited = p->min != 0 || p->max != 0;
+	json_t *preset = p->preset ? json_loads(p->preset, JSON_DECODE_ANY, NULL) : NULL;
+
+	return json_pack("{s:s, s:s, s:b, s:b, s:o*, s:o*, s:o*, s:s*, s:o*, s:s}", "name", p->name,
+			 "type", param_type_name(p->type), "required", !!(p->flags & GA_REQUIRED),
+			 "secret", !!(p->flags & GA_SECRET), "default", preset, "min",
+			 limited ? json_real(p->min) : NULL, "max", limited ? json_real(p->max) : NULL,
+			 "unit", p->unit, "choices", choices_array(p->choices), "help", p->help);
+}
+
+json_t *type_describe(const struct job_type *type)
+{
+	json_t *params = json_array();
+
+	for (size_t i = 0; i < type->param_count; i++)
+		json_array_append_new(params, param_describe(&type->params[i]));
+	return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "name", type->name, "help", type->help, "class",
+			 job_class_name(type->job_class), "example", type->example, "params", params);
+}
