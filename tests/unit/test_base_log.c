@@ -57,15 +57,20 @@ static void a_line_has_time_role_and_level(void **state)
 	assert_true(out[4] == '-' && out[13] == ':' && out[19] == '.');
 }
 
-static void set_journal(void)
+static void set_journal_to(uintmax_t inode_off)
 {
 	struct stat st;
 	char text[64];
 
 	if (fstat(STDERR_FILENO, &st) < 0)
 		_exit(1);
-	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + inode_off);
 	setenv("JOURNAL_STREAM", text, 1);
+}
+
+static void set_journal(void)
+{
+	set_journal_to(0);
 }
 
 static void log_to_journal(void)
@@ -76,7 +81,7 @@ static void log_to_journal(void)
 
 static void log_beside_journal(void)
 {
-	setenv("JOURNAL_STREAM", "1:1", 1);
+	set_journal_to(1);
 	log_two_lines();
 }
 

@@ -167,6 +167,23 @@ static void hash_bytes_sees_every_bit_and_the_size(void **state)
 	}
 }
 
+static void hash_bytes_sees_the_order_of_its_blocks(void **state)
+{
+	char text[64], swapped[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)('A' + i);
+	for (size_t i = 0; i < sizeof(text); i += 8)
+		for (size_t j = 0; j < i; j += 8) {
+			memcpy(swapped, text, sizeof(text));
+			memcpy(swapped + i, text + j, 8);
+			memcpy(swapped + j, text + i, 8);
+			assert_true(hash_bytes(text, sizeof(text)) !=
+				    hash_bytes(swapped, sizeof(swapped)));
+		}
+}
+
 static void hash_bytes_ignores_alignment(void **state)
 {
 	char room[64];
@@ -203,6 +220,7 @@ int main(void)
 		cmocka_unit_test(emptying_takes_each_item_once),
 		cmocka_unit_test(it_grows_at_seven_eighths),
 		cmocka_unit_test(hash_bytes_sees_every_bit_and_the_size),
+		cmocka_unit_test(hash_bytes_sees_the_order_of_its_blocks),
 		cmocka_unit_test(hash_bytes_ignores_alignment),
 		cmocka_unit_test(hash_bytes_spreads_similar_keys),
 	};
