@@ -6,9 +6,9 @@ prefix ?= /usr/local
 
 build:
 	@config/install-packages build
-	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(prefix) >build-configure.log 2>&1 \
-		|| { cat build-configure.log; rm -f build-configure.log; exit 1; }
-	@rm -f build-configure.log
+	@mkdir -p build
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(prefix) >build/configure.log 2>&1 \
+		|| { cat build/configure.log; exit 1; }
 	@cmake --build --preset release
 
 demo: build
