@@ -52,6 +52,7 @@ static bool turn_poll(struct loop *l, int *ret_error);
 static bool arm_timerfd(struct loop *l);
 static void take_foreign(struct loop *l);
 static void on_event(evutil_socket_t fd, short what, void *arg);
+static void watch_quieten(struct io_watch *w);
 static struct event *event_take(struct loop *l);
 static void event_give(struct loop *l, struct event *event);
 
@@ -172,11 +173,7 @@ int io_watch_change(struct io_watch *w, unsigned events)
 		return -EINVAL;
 	if (events == w->events)
 		return 0;
-	if (w->events) {
-		event_del(w->event);
-		w->loop->waits--;
-	}
-	w->events = 0;
+	watch_quieten(w);
 	if (!events)
 		return 0;
 	if (event_assign(w->event, w->loop->base, w->fd, what, on_event, w) < 0 ||
@@ -191,7 +188,7 @@ void io_watch_stop(struct io_watch *w)
 {
 	if (!w->event)
 		return;
-	(void)io_watch_change(w, 0); /* to nothing: can't fail */
+	watch_quieten(w);
 	event_give(w->loop, w->event);
 	w->event = NULL;
 }
@@ -449,6 +446,15 @@ static void on_event(evutil_socket_t fd GA_UNUSED, short what, void *arg)
 	struct io_watch *w = arg;
 
 	w->fn(w, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+}
+
+static void watch_quieten(struct io_watch *w)
+{
+	if (!w->events)
+		return;
+	event_del(w->event);
+	w->events = 0;
+	w->loop->waits--;
 }
 
 /* The list of spares has room for every event there is, so that giving one back can't fail. */

@@ -29,7 +29,7 @@ struct park {
 	struct task *task;
 	park_abort_fn abort; /* may call park_wake() itself; then its answer doesn't count */
 	int result;
-	bool woken, final;
+	bool woken, final, aborting;
 };
 
 /* Prepare to park the running task. -EPERM outside of one. */

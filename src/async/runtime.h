@@ -1,0 +1,34 @@
+/*
+ * runtime.h — what libgather keeps for one loop: its tasks, their stacks, its thread pools, its signals.
+ *
+ * Made when the first task is spawned on a loop and closed with it (or before, by runtime_close()). One thread.
+ */
+#pragma once
+#include "loop.h"
+#include "stack.h"
+
+struct task;
+struct executor;
+struct signals;
+
+struct runtime {
+	struct loop *loop;
+	struct stacks *stacks;
+	struct task *current; /* the running task, or NULL on the loop's stack */
+	struct list tasks;    /* all that haven't ended */
+	struct task *spares;  /* freed tasks, linked by `arg` */
+	unsigned spare_count;
+	bool closing;              /* spawned tasks are cancelled at birth */
+	struct executor *executor; /* NULL: not used yet */
+	struct signals *signals;   /* NULL: not used yet */
+};
+
+/* This thread's runtime, made for its loop if need be. NULL: no loop, or no memory. */
+struct runtime *runtime_get(void);
+/* The same, or NULL if there is none yet. Cheap. */
+struct runtime *runtime_current(void);
+/* Make the runtime of this thread's loop with stacks of one's own choice; -EEXIST: there is one. */
+int runtime_new(const struct stacks_options *options, struct runtime **ret_runtime) GA_MUST_CHECK;
+/* Cancel all tasks and run the loop until they have ended, wait for the thread pools, make what calls are left.
+ * -EDEADLK: tasks wait for what never comes; they and their stacks are left as they are. Not from inside loop_run(). */
+int runtime_close(struct runtime *rt);

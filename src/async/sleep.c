@@ -1,0 +1,133 @@
+/*
+ * sleep.c — waiting for a time: with the timer in the waiting frame, or as a future without a stack.
+ */
+#include "clock.h"
+#include "future.h"
+#include "park.h"
+#include "task.h"
+#include <errno.h>
+#include <stdlib.h>
+
+struct nap { /* ga_sleep() */
+	struct park park;
+	struct loop_timer timer;
+	struct loop_call yield;
+};
+
+struct sleep { /* ga_sleep_future() */
+	struct ga_future future;
+	struct loop_timer timer;
+};
+_Static_assert(sizeof(struct sleep) <= 128, "a stackless future is small");
+
+static int yield(void);
+static void on_yielded(struct loop_call *c);
+static void on_nap_over(struct loop_timer *t);
+static enum park_answer nap_abort(struct park *p);
+static void on_sleep_over(struct loop_timer *t);
+static void sleep_cancel(struct ga_future *f);
+static void sleep_free(struct ga_future *f);
+
+static const struct future_ops sleep_ops = { .kind = "sleep", .cancel = sleep_cancel, .free = sleep_free };
+
+int64_t ga_now(void)
+{
+	struct loop *l = loop_current();
+
+	return l ? loop_clock(l) : clock_monotonic();
+}
+
+int ga_sleep(int64_t ns)
+{
+	return ns > 0 ? ga_sleep_until(time_add(ga_now(), ns)) : yield();
+}
+
+int ga_sleep_until(int64_t deadline)
+{
+	struct nap nap;
+	int r = park_begin(&nap.park, nap_abort);
+
+	if (r < 0)
+		return r;
+	loop_timer_init(&nap.timer, on_nap_over, &nap);
+	loop_call_init(&nap.yield, on_yielded, &nap);
+	r = loop_timer_set(loop_current(), &nap.timer, deadline);
+	if (r < 0)
+		return r;
+	return park_wait(&nap.park);
+}
+
+ga_future *ga_sleep_future(int64_t ns)
+{
+	struct loop *l = loop_current();
+	struct sleep *s = l ? malloc(sizeof(*s)) : NULL;
+
+	if (!s)
+		return NULL;
+	future_init(&s->future, &sleep_ops);
+	loop_timer_init(&s->timer, on_sleep_over, s);
+	if (loop_timer_set(l, &s->timer, time_add(loop_clock(l), MAX(ns, (int64_t)0))) < 0) {
+		free(s);
+		return NULL;
+	}
+	return &s->future;
+}
+
+static int yield(void)
+{
+	struct nap nap;
+	int r = park_begin(&nap.park, nap_abort);
+
+	if (r < 0)
+		return r;
+	loop_timer_init(&nap.timer, on_nap_over, &nap);
+	loop_call_init(&nap.yield, on_yielded, &nap);
+	loop_call_soon(loop_current(), &nap.yield);
+	return park_wait(&nap.park);
+}
+
+static void on_yielded(struct loop_call *c)
+{
+	struct nap *nap = c->arg;
+
+	park_wake(&nap->park, 0);
+}
+
+static void on_nap_over(struct loop_timer *t)
+{
+	struct nap *nap = t->arg;
+
+	park_wake(&nap->park, 0);
+}
+
+static enum park_answer nap_abort(struct park *p)
+{
+	struct nap *nap = container_of(p, struct nap, park);
+
+	loop_timer_stop(loop_current(), &nap->timer);
+	loop_call_stop(&nap->yield);
+	return PARK_ABORTED;
+}
+
+static void on_sleep_over(struct loop_timer *t)
+{
+	struct sleep *s = t->arg;
+
+	future_resolve(&s->future, 0, NULL);
+}
+
+static void sleep_cancel(struct ga_future *f)
+{
+	struct sleep *s = container_of(f, struct sleep, future);
+
+	loop_timer_stop(f->loop, &s->timer);
+	future_resolve(f, -ECANCELED, NULL);
+}
+
+static void sleep_free(struct ga_future *f)
+{
+	struct sleep *s = container_of(f, struct sleep, future);
+
+	loop_timer_stop(f->loop, &s->timer);
+	free(s);
+}

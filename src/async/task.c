@@ -1,0 +1,251 @@
+/*
+ * task.c — spawning, running, parking and ending tasks.
+ */
+#include "task.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define SPARE_TASKS 1024u
+
+static void task_cancel(struct ga_future *f);
+static void task_free(struct ga_future *f);
+
+static const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
+
+static void task_move(struct task *t, enum task_state to);
+static struct task *task_take(struct runtime *rt);
+static void take_turn(struct loop_call *c);
+static int task_start(struct runtime *rt, struct task *t);
+static void task_main(void *arg);
+static void task_end(struct runtime *rt, struct task *t, int result);
+static void park_interrupt(struct park *p);
+
+ga_future *ga_spawn(ga_coroutine_fn fn, const void *arg)
+{
+	return ga_spawn_with(fn, arg, NULL);
+}
+
+ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg, const struct ga_spawn_options *options)
+{
+	struct runtime *rt = runtime_get();
+	struct task *t = rt ? task_take(rt) : NULL;
+
+	if (!t)
+		return NULL;
+	*t = (struct task){ .fn = fn, .arg = arg, .state = TASK_NEW, .cancels = rt->closing };
+	if (options) {
+		t->name = options->name;
+		t->stack_bytes = (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX);
+	}
+	future_init(&t->future, &task_ops);
+	t->future.refs++; /* the loop's, until it ends */
+	loop_call_init(&t->turn, take_turn, t);
+	list_push_back(&rt->tasks, &t->all);
+	if (options && options->eager)
+		take_turn(&t->turn);
+	else
+		loop_call_soon(rt->loop, &t->turn);
+	return &t->future;
+}
+
+ga_future *ga_self(void)
+{
+	struct task *t = task_current();
+
+	return t ? &t->future : NULL;
+}
+
+int ga_uncancel(void)
+{
+	struct task *t = task_current();
+
+	if (!t)
+		return -EPERM;
+	if (t->cancels > 0)
+		t->cancels--;
+	return (int)t->cancels;
+}
+
+int ga_cancelling(const ga_future *future)
+{
+	if (!future || future->ops != &task_ops)
+		return 0;
+	return (int)container_of(future, const struct task, future)->cancels;
+}
+
+struct task *task_current(void)
+{
+	struct runtime *rt = runtime_current();
+
+	return rt ? rt->current : NULL;
+}
+
+void task_interrupt(struct task *t)
+{
+	if (t->state == TASK_PARKED)
+		park_interrupt(t->park);
+}
+
+int park_begin(struct park *p, park_abort_fn abort)
+{
+	*p = (struct park){ .task = task_current(), .abort = abort };
+	return p->task ? 0 : -EPERM;
+}
+
+int park_wait(struct park *p)
+{
+	struct task *t = p->task;
+	int saved_errno;
+
+	if (p->woken)
+		return p->result;
+	t->park = p;
+	task_move(t, TASK_PARKED);
+	if (task_interrupted(t))
+		park_interrupt(p); /* if undone, it still costs a turn, so that ignoring a cancel starves no one */
+	saved_errno = errno;
+	fiber_suspend(t->fiber);
+	errno = saved_errno;
+	t->park = NULL;
+	return p->result;
+}
+
+void park_wake(struct park *p, int result)
+{
+	struct task *t = p->task;
+
+	if (p->woken)
+		return;
+	p->woken = true;
+	p->result = result;
+	if (t->state != TASK_PARKED)
+		return; /* before park_wait() */
+	task_move(t, TASK_READY);
+	loop_call_soon(t->future.loop, &t->turn);
+}
+
+/* The one writer of a task's state. */
+static void task_move(struct task *t, enum task_state to)
+{
+	static const uint8_t from[] = {
+		[TASK_NEW] = 0,
+		[TASK_RUNNING] = 1u << TASK_NEW | 1u << TASK_READY,
+		[TASK_PARKED] = 1u << TASK_RUNNING,
+		[TASK_READY] = 1u << TASK_PARKED,
+		[TASK_DONE] = 1u << TASK_NEW | 1u << TASK_RUNNING,
+	};
+
+	if (GA_UNLIKELY(!(from[to] & 1u << t->state)))
+		abort(); /* a stack would be run twice, or lost */
+	t->state = to;
+}
+
+static struct task *task_take(struct runtime *rt)
+{
+	struct task *t = rt->spares;
+
+	if (!t)
+		return malloc(sizeof(*t));
+	rt->spares = (struct task *)(uintptr_t)t->arg;
+	rt->spare_count--;
+	return t;
+}
+
+/* On the loop's stack, or for an eager task on its spawner's. */
+static void take_turn(struct loop_call *c)
+{
+	struct task *t = c->arg;
+	struct runtime *rt = runtime_current();
+	struct task *resumer = rt->current;
+
+	if (t->state == TASK_NEW) {
+		int r = task_start(rt, t);
+
+		if (r < 0) {
+			task_end(rt, t, r);
+			return;
+		}
+	}
+	task_move(t, TASK_RUNNING);
+	rt->current = t;
+	if (!fiber_resume(t->fiber)) {
+		rt->current = resumer;
+		return;
+	}
+	rt->current = resumer;
+	fiber_free(rt->stacks, t->fiber);
+	t->fiber = NULL;
+	task_end(rt, t, t->future.result);
+}
+
+static int task_start(struct runtime *rt, struct task *t)
+{
+	int r;
+
+	if (t->cancels > 0)
+		return -ECANCELED; /* before its first run: its body never executes */
+	r = fiber_new(rt->stacks, t->stack_bytes, task_main, t, &t->fiber);
+	if (r < 0)
+		return r;
+	t->fiber->name = t->name;
+	return 0;
+}
+
+static void task_main(void *arg)
+{
+	struct task *t = arg;
+
+	t->future.result = t->fn(t->arg);
+	assert(!t->scopes); /* each ga_timeout_enter() needs its ga_timeout_exit() */
+}
+
+static void task_end(struct runtime *rt, struct task *t, int result)
+{
+	task_move(t, TASK_DONE);
+	list_remove(&t->all);
+	future_resolve(&t->future, result, NULL);
+	if (rt->closing && list_empty(&rt->tasks))
+		loop_stop(rt->loop);
+	ga_release(&t->future);
+}
+
+static void task_cancel(struct ga_future *f)
+{
+	struct task *t = container_of(f, struct task, future);
+
+	t->cancels++;
+	task_interrupt(t);
+}
+
+/* The loop's reference is gone, so it has ended. */
+static void task_free(struct ga_future *f)
+{
+	struct task *t = container_of(f, struct task, future);
+	struct runtime *rt = runtime_current();
+
+	if (!rt || rt->spare_count == SPARE_TASKS) {
+		free(t);
+		return;
+	}
+	t->arg = rt->spares;
+	rt->spares = t;
+	rt->spare_count++;
+}
+
+static void park_interrupt(struct park *p)
+{
+	enum park_answer answer;
+
+	if (p->woken || p->final || p->aborting)
+		return;
+	p->aborting = true; /* tasks that await each other in a ring would forward a cancel for ever */
+	answer = p->abort(p);
+	p->aborting = false;
+	if (p->woken)
+		return;
+	if (answer == PARK_ABORTED)
+		park_wake(p, -ECANCELED);
+	else if (answer == PARK_CANNOT)
+		p->final = true;
+}

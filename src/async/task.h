@@ -1,0 +1,43 @@
+/*
+ * task.h — a coroutine and its state; a future that resolves with what the coroutine returns.
+ *
+ * NEW -> RUNNING <-> PARKED -> READY -> RUNNING ... -> DONE; task_move() in task.c is the only writer. The stack comes at
+ * the first run and goes at the end: a finished task whose result nobody has read yet costs this struct alone. The loop
+ * holds a reference while the task hasn't ended.
+ */
+#pragma once
+#include "fiber.h"
+#include "future.h"
+#include "park.h"
+#include "runtime.h"
+
+enum task_state { TASK_NEW, TASK_RUNNING, TASK_PARKED, TASK_READY, TASK_DONE };
+
+struct timeout_scope;
+
+struct task {
+	struct ga_future future;
+	struct list all;       /* in runtime.tasks */
+	struct loop_call turn; /* starts it, or goes on with it */
+	ga_coroutine_fn fn;
+	const void *arg;
+	const char *name;
+	struct fiber *fiber;          /* NULL before the first run and after the end */
+	struct park *park;            /* while PARKED or READY */
+	struct timeout_scope *scopes; /* innermost first */
+	uint32_t stack_bytes;
+	uint32_t cancels; /* requests not taken back */
+	uint32_t expired; /* scopes that have expired and not exited */
+	enum task_state state;
+};
+
+/* Whether a suspension is to end with -ECANCELED: a level, not an edge. */
+static inline bool task_interrupted(const struct task *t)
+{
+	return t->cancels + t->expired > 0;
+}
+
+/* A reason to cancel has come: tell the operation that the task is parked in, if it is. */
+void task_interrupt(struct task *t);
+/* The running task of this thread, or NULL. */
+struct task *task_current(void);
