@@ -42,14 +42,18 @@ struct conf_issue { /* where and why a file was refused */
 	char text[512]; /* "gatherd.conf:12: workers = -1: takes a number from 0 to 4096" */
 };
 
-/* Defaults, then the file, then DIR/conf.d/*.conf beside it in the order of their names. -ENOENT: no such file;
+/* Defaults, then the file, then the files *.conf of DIR/conf.d beside it in the order of their names. -ENOENT: no such file;
  * -EINVAL: `ret_issue` says where, what, and what would be right. */
 int conf_load(const char *path, struct conf **ret_conf, struct conf_issue *ret_issue) GA_MUST_CHECK;
 int conf_defaults(struct conf **ret_conf) GA_MUST_CHECK;
 /* From text, as conf_dump() writes it or a user would. */
 int conf_parse(const char *text, const char *name, struct conf **ret_conf, struct conf_issue *ret_issue) GA_MUST_CHECK;
-/* Set one option as the command line does: "workers=2". Checked like the file. */
+/* Set one option as the command line does: "workers=2", "http.allow=10.0.0.0/8 localhost:8080". Checked like the file;
+ * -EINVAL: nothing changed. */
 int conf_set(struct conf *c, const char *assignment, struct conf_issue *ret_issue) GA_MUST_CHECK;
+/* Before a reload: give `next` the values of `now` for what only a restart changes. Returns how many differed, and their
+ * names in `ret_kept`; or -ENOMEM. */
+int conf_reload(const struct conf *now, struct conf *next, struct conf_issue *ret_kept) GA_MUST_CHECK;
 char *conf_dump(const struct conf *c); /* every option, in the file's own syntax; to be freed */
 /* One option by name as text (lists joined by spaces); to be freed; NULL: no such option. */
 char *conf_text(const struct conf *c, const char *name);
@@ -57,3 +61,4 @@ void conf_free(struct conf *c);
 /* The table for people: `gatherd --help-options` as plain text, or the manual page's rows in mdoc. */
 void conf_help(FILE *out);
 void conf_manual(FILE *out);
+void conf_example(FILE *out); /* config/gatherd.conf */
