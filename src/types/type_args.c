@@ -28,23 +28,34 @@ static unsigned nesting(struct span text)
 	return deepest;
 }
 
-int json_read_object(struct span text, const char *what, json_t **ret_object, struct refusal *r)
+int json_read_any(struct span text, const char *what, json_t **ret_value, struct refusal *r)
 {
 	json_error_t error;
-	json_t *object;
+	json_t *value;
 
 	if (nesting(text) > JSON_DEPTH_MAX)
 		return refuse(r, 400, "bad_json", "", "%s is nested more than %d deep", what,
 			      JSON_DEPTH_MAX);
-	object = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &error);
-	if (!object)
+	value = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &error);
+	if (!value)
 		return refuse(r, 400, "bad_json", "", "%s isn't JSON: %s (line %d, column %d)",
 			      what, error.text, error.line, error.column);
-	if (!json_is_object(object)) {
-		json_decref(object);
+	*ret_value = value;
+	return 0;
+}
+
+int json_read_object(struct span text, const char *what, json_t **ret_object, struct refusal *r)
+{
+	json_t *value;
+	int error = json_read_any(text, what, &value, r);
+
+	if (error < 0)
+		return error;
+	if (!json_is_object(value)) {
+		json_decref(value);
 		return refuse(r, 422, "bad_json", "", "%s takes a JSON object", what);
 	}
-	*ret_object = object;
+	*ret_object = value;
 	return 0;
 }
 

@@ -39,3 +39,13 @@ json_t *type_describe(const struct job_type *type)
 	return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "name", type->name, "help", type->help, "class",
 			 job_class_name(type->job_class), "example", type->example, "params", params);
 }
+
+void type_redact(const struct job_type *type, json_t *args)
+{
+	for (size_t i = 0; i < type->param_count; i++) {
+		const struct ga_param *param = &type->params[i];
+
+		if ((param->flags & GA_SECRET) && json_object_get(args, param->name))
+			json_object_set_new(args, param->name, json_string("[redacted]"));
+	}
+}

@@ -37,7 +37,10 @@ const struct job_type *type_find(const struct type_table *t, struct span name);
 /* Check arguments (a JSON object, or NULL for none) against a type's parameters. On -EINVAL `r` names the field
  * ("args.url") and what it takes; unknown names get the nearest known one. */
 int type_check_args(const struct job_type *type, const json_t *args, struct refusal *r) GA_MUST_CHECK;
-/* Read strict JSON text (UTF-8, no duplicate keys, depth <= 32, nothing behind it) into an object. */
+/* Read strict JSON text (UTF-8, no duplicate keys, depth <= 32, nothing behind it): an object or an array. */
+int json_read_any(struct span text, const char *what, json_t **ret_value,
+		  struct refusal *r) GA_MUST_CHECK;
+/* The same for an object. */
 int json_read_object(struct span text, const char *what, json_t **ret_object, struct refusal *r) GA_MUST_CHECK;
 
 /* One value as its type says; shared with the job's own fields. -EINVAL with `r` filled. */
@@ -47,3 +50,5 @@ int64_t param_duration(const json_t *value);
 int64_t param_size(const json_t *value);
 /* A type as JSON for people and programs: name, help, class, parameters. A new reference. */
 json_t *type_describe(const struct job_type *type);
+/* Replace what is marked secret by "[redacted]", for showing. */
+void type_redact(const struct job_type *type, json_t *args);
