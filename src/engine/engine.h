@@ -12,6 +12,7 @@
  */
 #pragma once
 #include "bytes.h"
+#include "engine_view.h"
 #include "job.h"
 #include "job_terms.h"
 #include "span.h"
@@ -23,7 +24,8 @@ struct engine_options {
 	uint64_t seed;     /* of jitter and ids */
 	uint32_t max_jobs; /* unfinished ones; then submissions are refused. 0: 1,000,000 */
 	uint64_t max_finished_bytes; /* kept results; then delivered ones leave first, then the oldest. 0: 64 MiB */
-	int64_t result_ttl, failed_ttl;
+	int64_t result_ttl; /* how long succeeded and cancelled jobs are kept. 0: 24 h */
+	int64_t failed_ttl; /* how long failed ones are. 0: 180 days */
 };
 
 int engine_new(const struct engine_options *options, struct engine **ret_engine) GA_MUST_CHECK;
@@ -48,22 +50,30 @@ struct submission {
 	int64_t result_ttl; /* 0: the engine's default */
 };
 
-/* Accept a job: READY. -ENOBUFS: max_jobs reached; -ENOMEM. Then nothing changed. */
+/* Accept a job: READY. -ENOBUFS: max_jobs reached; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
+ * Then nothing changed. */
 int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
 /* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer kept. */
 int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) GA_MUST_CHECK;
 /* Ask for a job's end: at once if it waits; a running one gets ACTION_CANCEL and ends with its result (a success that
- * arrives first stands). -EALREADY: it has finished. */
+ * arrives first stands; anything else then counts as cancelled). -EALREADY: it has finished; -ENOMEM: not asked. */
 int engine_cancel(struct engine *e, struct job *job);
-/* A failed or cancelled job becomes ready again with fresh retries. -EBUSY: it hasn't finished; -EALREADY: it succeeded. */
+/* A failed or cancelled job becomes ready again with fresh retries; it is no client's then. -EBUSY: it hasn't finished,
+ * or engine_run() hasn't told of it yet; -EALREADY: it succeeded; -EIDRM: it is no longer kept. */
 int engine_retry(struct engine *e, struct job *job);
 /* Its client has the result: it may leave before others do. */
 void engine_delivered(struct engine *e, struct job *job);
 /* A client has left: its unfinished jobs are cancelled but for detached ones, which lose their client. */
 void engine_client_gone(struct engine *e, uint64_t client);
 
-/* Iterate over all jobs, newest first: start with NULL. */
+/* Cancel the unfinished jobs that a client submitted under a tag. Returns how many. */
+unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag);
+/* When a RETRYING job's next attempt is due. */
+int64_t engine_retry_due(const struct engine *e, const struct job *job);
+
+/* Iterate over all jobs, newest first: start with NULL. It ends at a job that has left. */
 struct job *engine_older(struct engine *e, struct job *job);
+const char *job_queue_name(const struct job *job);
 
 /* ---- workers ---- */
 struct engine_worker {
@@ -71,11 +81,13 @@ struct engine_worker {
 	uint64_t incarnation;
 	uint32_t capacity[CLASS_COUNT];
 };
-/* The supervisor started an incarnation, or (after a broker's restart) says that it lives: attempts may be held by it. */
+/* The supervisor started an incarnation, or (after a broker's restart) says that it lives: attempts may be held by it.
+ * -EINVAL: not a slot, or incarnation 0; -EBUSY: the slot's earlier incarnation must be lost first; -ENOMEM. */
 int engine_worker_started(struct engine *e, uint32_t slot, uint64_t incarnation) GA_MUST_CHECK;
-/* It has registered: jobs flow. -ESTALE: not the slot's live incarnation. */
+/* It has registered: jobs flow. Again: its capacity changes, what it holds stays. -ESTALE: not the slot's live incarnation. */
 int engine_worker_joined(struct engine *e, const struct engine_worker *w) GA_MUST_CHECK;
-/* What a registered worker says it holds: true: keep it (it is the job's current attempt); false: cancel it. */
+/* What a registered worker says it holds: true: keep it (it is the job's current attempt; if it is to be cancelled, there is
+ * an ACTION_CANCEL again); false: cancel it. */
 bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token);
 /* No new jobs to it; those it holds may end or come back. */
 void engine_worker_drains(struct engine *e, uint32_t slot);
@@ -95,7 +107,8 @@ struct attempt_result {
 	struct span meta;          /* JSON object, or empty */
 	struct span body;
 };
-/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the same. */
+/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the same.
+ * -ENOMEM: nothing changed, the attempt still runs: don't acknowledge it. */
 int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
 /* A slot that an abandoned attempt withheld is free again. */
 void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class);
@@ -118,32 +131,6 @@ struct action {
 const struct action *engine_run(struct engine *e, size_t *ret_count);
 /* The actions were carried out: free the jobs that have left. */
 void engine_reap(struct engine *e);
-
-/* ---- figures ---- */
-struct engine_counts {
-	uint64_t jobs[JOB_STATE_LIMIT]; /* now, by state */
-	uint64_t submitted, succeeded, failed, cancelled, retried, crashes, stale_results,
-		evicted; /* ever */
-	uint64_t finished_bytes;
-};
-void engine_counts(const struct engine *e, struct engine_counts *ret_counts);
-struct worker_view {
-	uint32_t slot;
-	uint64_t incarnation;
-	bool joined, draining;
-	uint32_t capacity[CLASS_COUNT], held[CLASS_COUNT];
-	uint64_t dispatched, finished;
-};
-/* The slots in order: 0, or -ENOENT past the last. Slots that have no live incarnation have incarnation 0. */
-int engine_worker_view(const struct engine *e, uint32_t index, struct worker_view *ret_view);
-/* How many ready jobs stand before this one in its (queue, class); for "why". */
-uint64_t engine_ahead(const struct engine *e, const struct job *job);
-struct queue_view {
-	const char *name;
-	uint64_t ready, running;
-};
-int engine_queue_view(const struct engine *e, uint32_t index,
-		      struct queue_view *ret_view); /* -ENOENT past the last */
 
 /* Recount everything. 0, or -EBADMSG with a sentence about the first broken invariant. For tests and simulations. */
 int engine_check(const struct engine *e, char *ret_why, size_t why_size);

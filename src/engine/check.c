@@ -1,0 +1,297 @@
+/* engine_check(): everything counted again, from the lists up. Linear in the number of jobs. */
+#include "clock.h"
+#include "engine_parts.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct check {
+	const struct engine *e;
+	char *why;
+	size_t why_size;
+	bool broken;
+	uint64_t states[JOB_STATE_LIMIT]; /* of all jobs in the table */
+	uint64_t queued, held, finished;  /* found in the lists of those states */
+	uint64_t finished_bytes, with_mates;
+};
+
+static void check_jobs(struct check *k);
+static void check_job(struct check *k, const struct job *job);
+static void check_queues(struct check *k);
+static void check_ready(struct check *k, const struct engine_queue *q, int job_class);
+static void check_level(struct check *k, const struct ready *r, unsigned rank, uint64_t *ready);
+static void check_worker(struct check *k, const struct worker *w);
+static void check_finished(struct check *k);
+static void check_lifetimes(struct check *k);
+static void check_clients(struct check *k);
+static void check_counts(struct check *k);
+
+/* The first broken invariant is the one that is told. */
+static void GA_PRINTF(3, 4) expect(struct check *k, bool holds, const char *format, ...)
+{
+	va_list args;
+
+	if (holds || k->broken)
+		return;
+	k->broken = true;
+	va_start(args, format);
+	vsnprintf(k->why, k->why_size, format, args);
+	va_end(args);
+}
+
+int engine_check(const struct engine *e, char *ret_why, size_t why_size)
+{
+	struct check k = { .e = e, .why = ret_why, .why_size = why_size };
+
+	check_jobs(&k);
+	check_queues(&k);
+	for (uint32_t i = 0; i < e->worker_count && !k.broken; i++)
+		check_worker(&k, e->workers[i]);
+	check_finished(&k);
+	check_lifetimes(&k);
+	check_clients(&k);
+	check_counts(&k);
+	return k.broken ? -EBADMSG : 0;
+}
+
+static void check_jobs(struct check *k)
+{
+	uint64_t last_page = 0;
+
+	LIST_FOREACH(it, &k->e->table.order) {
+		const struct job_page *page = LIST_ENTRY(it, struct job_page, order);
+		uint32_t used = 0;
+
+		expect(k, page->number >= last_page, "page %llu of jobs is out of order",
+		       (unsigned long long)page->number);
+		last_page = page->number + 1;
+		for (uint64_t i = 0; i < JOBS_PER_PAGE && !k->broken; i++) {
+			const struct job *job = page->jobs[i];
+
+			if (!job)
+				continue;
+			used++;
+			expect(k, job->sequence == page->number * JOBS_PER_PAGE + i,
+			       "job %llu stands at another's place",
+			       (unsigned long long)job->sequence);
+			check_job(k, job);
+		}
+		expect(k, used > 0 && used == page->used, "page %llu miscounts its jobs",
+		       (unsigned long long)page->number);
+	}
+}
+
+static void check_job(struct check *k, const struct job *job)
+{
+	const unsigned long long name = job->sequence;
+	bool final = job_is_final(job), timed = heap_holds(&job->due);
+
+	expect(k, job->state >= JOB_READY && job->state < JOB_STATE_LIMIT, "job %llu has no state",
+	       name);
+	if (k->broken)
+		return;
+	k->states[job->state]++;
+	k->with_mates += !final && job->client != 0;
+	expect(k, !job->gone, "job %llu has left, but is still found", name);
+	expect(k, !(job->cancelling && (job->state == JOB_READY || job->state == JOB_RETRYING)),
+	       "job %llu is being cancelled and waits for another attempt", name);
+	expect(k,
+	       (map_get(&k->e->attempts, job->token, &job->token) == job) == (job->state == JOB_RUNNING),
+	       "job %llu and the attempts disagree on whether it runs", name);
+	expect(k, final == list_linked(&job->mates) || (!final && job->client != 0),
+	       "job %llu is in the list of another state", name);
+	expect(k,
+	       list_linked(&job->place) ==
+		       (job->state != JOB_RETRYING && !(job->state == JOB_READY && timed)),
+	       "job %llu has no place, or one too many", name);
+	expect(k,
+	       job->state != JOB_RETRYING ||
+		       (timed && k->e->retrying.slots[job->due.place - 1].node == &job->due),
+	       "job %llu waits for no time", name);
+	expect(k, job->state == JOB_RETRYING || job->state == JOB_READY || !timed,
+	       "job %llu waits for a time", name);
+	expect(k, final == (job->finished_at != 0) || k->e->now == 0, "job %llu has a wrong end", name);
+	expect(k, job->crashes < MAX_CRASHES || final, "job %llu has crashed too often", name);
+}
+
+static void check_queues(struct check *k)
+{
+	uint64_t jobs = 1; /* the engine's own use of the default queue */
+
+	for (uint32_t i = 0; i < k->e->queue_count && !k->broken; i++) {
+		const struct engine_queue *q = k->e->queues[i];
+
+		expect(k, q->index == i && q->jobs > 0, "queue %s is misplaced or unused", q->name);
+		jobs -= q->jobs; /* wraps; ends at zero with those that have left */
+		for (int c = 0; c < CLASS_COUNT; c++)
+			if (q->ready[c])
+				check_ready(k, q, c);
+	}
+	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)
+		jobs += k->states[s];
+	LIST_FOREACH(it, &k->e->gone)
+		jobs++;
+	expect(k, jobs == 0, "queues miscount their jobs");
+	expect(k, k->queued == k->states[JOB_READY], "%llu jobs are ready, %llu stand in queues",
+	       (unsigned long long)k->states[JOB_READY], (unsigned long long)k->queued);
+}
+
+static void check_ready(struct check *k, const struct engine_queue *q, int job_class)
+{
+	const struct ready *r = q->ready[job_class];
+	uint64_t ready = 0;
+
+	for (unsigned rank = 0; rank < LEVEL_COUNT && !k->broken; rank++)
+		if (r->blocks[rank / LEVELS_PER_BLOCK])
+			check_level(k, r, rank, &ready);
+	expect(k, ready == r->count, "queue %s miscounts its ready jobs", q->name);
+	expect(k, (r->count > 0) == list_linked(&r->turn), "queue %s has a wrong turn", q->name);
+	k->queued += ready;
+}
+
+static void check_level(struct check *k, const struct ready *r, unsigned rank, uint64_t *ready)
+{
+	const struct level *l = &r->blocks[rank / LEVELS_PER_BLOCK][rank % LEVELS_PER_BLOCK];
+	uint64_t count = l->back.used, last = 0;
+
+	LIST_FOREACH(it, &l->fresh) {
+		const struct job *job = LIST_ENTRY(it, struct job, place);
+
+		count++;
+		expect(k,
+		       job->state == JOB_READY && job->queue == r->queue &&
+			       job->queue->ready[job->job_class] == r &&
+			       PRIORITY_LIMIT - job->priority == (int)rank && job->sequence > last,
+		       "job %llu stands wrongly among the ready ones",
+		       (unsigned long long)job->sequence);
+		last = job->sequence;
+	}
+	for (uint32_t i = 0; i < l->back.used; i++) {
+		const struct job *job = container_of(l->back.slots[i].node, struct job, due);
+
+		expect(k,
+		       job->state == JOB_READY && job->queue == r->queue &&
+			       job->queue->ready[job->job_class] == r &&
+			       PRIORITY_LIMIT - job->priority == (int)rank &&
+			       (uint64_t)l->back.slots[i].due == job->sequence,
+		       "job %llu stands wrongly among those that came back",
+		       (unsigned long long)job->sequence);
+	}
+	expect(k, count == l->count && (count > 0) == (r->occupied[rank / 64] >> rank % 64 & 1),
+	       "priority %d of queue %s is miscounted", PRIORITY_LIMIT - (int)rank, r->queue->name);
+	*ready += count;
+}
+
+static void check_worker(struct check *k, const struct worker *w)
+{
+	uint32_t held[CLASS_COUNT];
+
+	memcpy(held, w->withheld, sizeof(held));
+	LIST_FOREACH(it, &w->jobs) {
+		const struct job *job = LIST_ENTRY(it, struct job, place);
+
+		k->held++;
+		held[job->job_class]++;
+		expect(k, job->state == JOB_RUNNING && job->slot == w->slot,
+		       "job %llu is held wrongly by worker %u", (unsigned long long)job->sequence,
+		       w->slot);
+	}
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		bool free = w->joined && !w->draining && w->held[c] < w->capacity[c];
+
+		expect(k, held[c] == w->held[c], "worker %u miscounts what it holds", w->slot);
+		expect(k, free == (w->seats[c].load >= 0) && free == list_linked(&w->seats[c].node),
+		       "worker %u has a wrong seat", w->slot);
+		expect(k, !free || w->seats[c].load == worker_load(w->held[c]),
+		       "worker %u has a wrong load", w->slot);
+		expect(k, w->incarnation != 0 || held[c] == 0, "worker %u is dead and holds jobs",
+		       w->slot);
+	}
+}
+
+static void check_finished(struct check *k)
+{
+	const struct list *rings[] = { &k->e->kept, &k->e->spent };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rings); i++)
+		LIST_FOREACH(it, rings[i]) {
+			const struct job *job = LIST_ENTRY(it, struct job, place);
+
+			k->finished++;
+			k->finished_bytes += finished_weight(job);
+			expect(k, job_is_final(job) && job->delivered == (i == 1),
+			       "job %llu stands wrongly among the finished ones",
+			       (unsigned long long)job->sequence);
+		}
+	expect(k, k->finished_bytes == k->e->counts.finished_bytes,
+	       "finished jobs take %llu bytes, %llu are counted",
+	       (unsigned long long)k->finished_bytes, (unsigned long long)k->e->counts.finished_bytes);
+}
+
+static void check_lifetimes(struct check *k)
+{
+	uint64_t finished = 0, users = 0;
+	const struct lifetime *l;
+	uint32_t pos = 0;
+
+	while ((l = map_next(&k->e->lifetimes, &pos))) {
+		int64_t due = TIME_NEVER, last = INT64_MIN;
+
+		users += l->users;
+		LIST_FOREACH(it, &l->jobs) {
+			const struct job *job = LIST_ENTRY(it, struct job, mates);
+
+			if (finished++ == 0 || it == l->jobs.next)
+				due = time_add(job->finished_at, l->ttl);
+			expect(k, lifetime_of(k->e, job) == l && job->finished_at >= last,
+			       "job %llu expires wrongly", (unsigned long long)job->sequence);
+			last = job->finished_at;
+		}
+		expect(k, heap_holds(&l->due) && k->e->expiries.slots[l->due.place - 1].due == due,
+		       "a lifetime is due at a wrong time");
+	}
+	LIST_FOREACH(it, &k->e->gone)
+		users--;
+	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)
+		users -= k->states[s];
+	expect(k, users == 2, "lifetimes miscount their users");
+	expect(k, finished == k->finished, "%llu jobs have finished, %llu expire",
+	       (unsigned long long)k->finished, (unsigned long long)finished);
+}
+
+static void check_clients(struct check *k)
+{
+	const struct client *c;
+	uint64_t jobs = 0;
+	uint32_t pos = 0;
+
+	while ((c = map_next(&k->e->clients, &pos)))
+		LIST_FOREACH(it, &c->jobs) {
+			const struct job *job = LIST_ENTRY(it, struct job, mates);
+
+			jobs++;
+			expect(k, !job_is_final(job) && job->client == c->name,
+			       "job %llu isn't its client's", (unsigned long long)job->sequence);
+		}
+	expect(k, jobs == k->with_mates, "clients miscount their jobs");
+}
+
+static void check_counts(struct check *k)
+{
+	const struct engine *e = k->e;
+
+	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)
+		expect(k, k->states[s] == e->counts.jobs[s], "%llu jobs are %s, %llu are counted",
+		       (unsigned long long)k->states[s], job_state_name((enum job_state)s),
+		       (unsigned long long)e->counts.jobs[s]);
+	expect(k, k->held == k->states[JOB_RUNNING] && e->attempts.used == k->held,
+	       "%llu jobs run, workers hold %llu of %llu attempts",
+	       (unsigned long long)k->states[JOB_RUNNING], (unsigned long long)k->held,
+	       (unsigned long long)e->attempts.used);
+	expect(k,
+	       k->finished ==
+		       k->states[JOB_SUCCEEDED] + k->states[JOB_FAILED] + k->states[JOB_CANCELLED],
+	       "finished jobs are not all in the ring");
+	expect(k, e->retrying.used == k->states[JOB_RETRYING],
+	       "retrying jobs don't all wait for a time");
+}

@@ -1,0 +1,325 @@
+#include "clock.h"
+#include "engine_parts.h"
+#include "uuid.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* Parts of an id (UUIDv7): what is kept where in rand_a and rand_b. */
+enum { ID_EPOCH_BITS = 10, ID_RANDOM_BITS = 22, ID_SEQUENCE_BITS = 40 };
+#define ID_EPOCH_MASK ((1u << ID_EPOCH_BITS) - 1)
+#define ID_SEQUENCE_MASK ((UINT64_C(1) << ID_SEQUENCE_BITS) - 1)
+
+static void options_complete(struct engine_options *o);
+static uint64_t unfinished(const struct engine *e);
+static int job_new(struct engine *e, const struct submission *s, struct job **ret_job);
+static void job_fill(struct engine *e, struct job *job, const struct submission *s);
+static void id_make(struct engine *e, struct job *job);
+static uint64_t big_endian(const uint8_t *bytes, int size);
+
+int engine_new(const struct engine_options *options, struct engine **ret_engine)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->options = *options;
+	options_complete(&e->options);
+	e->next_sequence = 1;
+	random_seed(&e->random, options->seed);
+	table_init(&e->table);
+	list_init(&e->gone);
+	map_init(&e->attempts, attempt_matches);
+	heap_init(&e->retrying);
+	map_init(&e->queues_by_name, queue_matches);
+	map_init(&e->clients, client_matches);
+	for (int c = 0; c < CLASS_COUNT; c++)
+		list_init(&e->turns[c]);
+	workers_init(e);
+	if (finished_init(e) < 0 || queue_acquire(e, SPAN(""), &e->default_queue) < 0) {
+		engine_free(e);
+		return -ENOMEM;
+	}
+	*ret_engine = e;
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	struct job *job;
+
+	if (!e)
+		return;
+	while ((job = table_older(&e->table, NULL))) {
+		table_remove(&e->table, job);
+		job_free(e, job);
+	}
+	LIST_FOREACH(it, &e->gone)
+		job_free(e, LIST_ENTRY(it, struct job, place));
+	clients_free(e);
+	queues_free(e);
+	workers_free(e);
+	finished_done(e);
+	heap_done(&e->retrying);
+	map_done(&e->attempts);
+	table_done(&e->table);
+	free(e->actions);
+	free(e);
+}
+
+void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
+{
+	struct heap_node *node;
+
+	e->now = MAX(e->now, now);
+	e->now_wall = now_wall;
+	while ((node = heap_pop_due(&e->retrying, e->now)))
+		job_move(e, container_of(node, struct job, due), JOB_READY);
+	finished_expire(e);
+}
+
+int64_t engine_next_due(const struct engine *e)
+{
+	return MIN(heap_next_due(&e->retrying), heap_next_due(&e->expiries));
+}
+
+int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job)
+{
+	struct client *client = NULL;
+	struct job *job;
+	int r;
+
+	if ((unsigned)s->job_class >= CLASS_COUNT || abs(s->priority) > PRIORITY_LIMIT ||
+	    (s->queue.size > 0 && memchr(s->queue.data, '\0', s->queue.size)))
+		return -EINVAL;
+	if (unfinished(e) >= e->options.max_jobs)
+		return -ENOBUFS;
+	if (s->client != 0) {
+		r = client_acquire(e, s->client, &client);
+		if (r < 0)
+			return r;
+	}
+	r = job_new(e, s, &job);
+	if (r < 0)
+		return r;
+	if (client)
+		client_adopt(client, job);
+	e->counts.submitted++;
+	job_move(e, job, JOB_READY);
+	*ret_job = job;
+	return 0;
+}
+
+int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job)
+{
+	unsigned rand_a = (unsigned)big_endian(id->b + 6, 2);
+	uint64_t sequence = big_endian(id->b + 8, 8) >> ID_RANDOM_BITS & ID_SEQUENCE_MASK;
+	struct job *job;
+
+	if (rand_a >> 12 != 7 || id->b[8] >> 6 != 2 || (rand_a >> ID_EPOCH_BITS & 3) != DURABILITY_MEMORY)
+		return -ENOENT;
+	if ((rand_a & ID_EPOCH_MASK) != (e->options.epoch & ID_EPOCH_MASK))
+		return -ESTALE;
+	if (sequence == 0 || sequence >= e->next_sequence)
+		return -ENOENT;
+	job = table_get(&e->table, sequence);
+	if (!job)
+		return -EIDRM;
+	if (!uuid_equal(&job->id, id)) /* only its sequence was guessed */
+		return -ENOENT;
+	*ret_job = job;
+	return 0;
+}
+
+int engine_cancel(struct engine *e, struct job *job)
+{
+	if (job_is_final(job))
+		return -EALREADY;
+	if (job->cancelling)
+		return 0;
+	if (actions_reserve(e, 1) < 0)
+		return -ENOMEM;
+	job->cancelling = true;
+	if (job->state == JOB_RUNNING)
+		actions_push(e, ACTION_CANCEL, job);
+	else
+		job_end(e, job, JOB_CANCELLED);
+	return 0;
+}
+
+int engine_retry(struct engine *e, struct job *job)
+{
+	if (job->state == JOB_SUCCEEDED)
+		return -EALREADY;
+	if (job->gone)
+		return -EIDRM;
+	if (!job_is_final(job) || job->untold)
+		return -EBUSY;
+	job_move(e, job, JOB_READY);
+	bytes_unref(GA_TAKE_PTR(job->meta));
+	bytes_unref(GA_TAKE_PTR(job->body));
+	job->client = job->tag = 0;
+	job->failures = job->crashes = 0;
+	job->cancelling = job->delivered = false;
+	job->started_at = job->finished_at = 0;
+	return 0;
+}
+
+struct job *engine_older(struct engine *e, struct job *job)
+{
+	return job && job->gone ? NULL : table_older(&e->table, job);
+}
+
+const struct action *engine_run(struct engine *e, size_t *ret_count)
+{
+	for (int c = 0; c < CLASS_COUNT; c++)
+		while (attempts_dispatch_one(e, (enum job_class)c))
+			;
+	for (size_t i = 0; i < e->action_count; i++)
+		if (e->actions[i].kind == ACTION_FINISHED)
+			e->actions[i].job->untold = false;
+	e->handed_out = true;
+	*ret_count = e->action_count;
+	return e->actions;
+}
+
+void engine_reap(struct engine *e)
+{
+	if (e->action_count > 0 && !e->handed_out)
+		return; /* they name jobs */
+	e->action_count = 0;
+	e->handed_out = false;
+	finished_evict(e);
+	while (!list_empty(&e->gone)) {
+		struct job *job = LIST_ENTRY(e->gone.next, struct job, place);
+
+		list_remove(&job->place);
+		job_free(e, job);
+	}
+}
+
+void engine_counts(const struct engine *e, struct engine_counts *ret_counts)
+{
+	*ret_counts = e->counts;
+}
+
+int actions_reserve(struct engine *e, size_t more)
+{
+	size_t size = MAX(e->action_size * 2, (size_t)64);
+	struct action *actions;
+
+	assert(!e->handed_out || e->action_count == 0); /* no event between engine_run() and engine_reap() */
+	if (GA_LIKELY(e->action_count + more <= e->action_size))
+		return 0;
+	actions = reallocarray(e->actions, size, sizeof(*actions));
+	if (!actions)
+		return -ENOMEM;
+	e->actions = actions;
+	e->action_size = size;
+	return 0;
+}
+
+void actions_reserve_or_abort(struct engine *e, size_t more)
+{
+	if (actions_reserve(e, more) < 0)
+		abort();
+}
+
+void actions_push(struct engine *e, enum action_kind kind, struct job *job)
+{
+	assert(e->action_count < e->action_size);
+	e->actions[e->action_count++] = (struct action){
+		.kind = kind,
+		.slot = job->slot,
+		.token = job->token,
+		.job = job,
+	};
+}
+
+static void options_complete(struct engine_options *o)
+{
+	if (o->max_jobs == 0)
+		o->max_jobs = 1000000;
+	if (o->max_finished_bytes == 0)
+		o->max_finished_bytes = UINT64_C(64) << 20;
+	if (o->result_ttl <= 0)
+		o->result_ttl = 24 * 3600 * NSEC_PER_SEC;
+	if (o->failed_ttl <= 0)
+		o->failed_ttl = 180 * 24 * 3600 * NSEC_PER_SEC;
+}
+
+static uint64_t unfinished(const struct engine *e)
+{
+	return e->counts.jobs[JOB_READY] + e->counts.jobs[JOB_RUNNING] + e->counts.jobs[JOB_RETRYING];
+}
+
+static int job_new(struct engine *e, const struct submission *s, struct job **ret_job)
+{
+	int64_t ttl = s->result_ttl > 0 ? s->result_ttl : e->options.result_ttl;
+	struct engine_queue *queue;
+	struct job *job;
+
+	if (queue_acquire(e, s->queue, &queue) < 0)
+		return -ENOMEM;
+	if (ready_prepare(queue, s->job_class, s->priority) < 0 || lifetime_acquire(e, ttl) < 0)
+		goto release_queue;
+	job = table_new_job(&e->table);
+	if (!job)
+		goto release_lifetime;
+	job->queue = queue;
+	job->result_ttl = ttl;
+	job->sequence = e->next_sequence;
+	if (table_put(&e->table, job) < 0)
+		goto free_job;
+	e->next_sequence++;
+	job_fill(e, job, s);
+	*ret_job = job;
+	return 0;
+
+free_job:
+	table_free_job(&e->table, job);
+release_lifetime:
+	lifetime_release(e, ttl);
+release_queue:
+	queue_release(e, queue);
+	return -ENOMEM;
+}
+
+static void job_fill(struct engine *e, struct job *job, const struct submission *s)
+{
+	list_init(&job->place);
+	list_init(&job->mates);
+	id_make(e, job);
+	job->args = bytes_ref(s->args);
+	job->type = s->type;
+	job->job_class = (uint8_t)s->job_class;
+	job->priority = s->priority;
+	job->detached = s->detached;
+	job->timeout_ms = s->timeout_ms;
+	job->retries = s->retries;
+	job->tag = s->tag;
+	job->accepted_at = e->now;
+	job->accepted_wall = e->now_wall;
+}
+
+/* Time never goes back within ids; the sequence makes them unique, the random bits unguessable from one another. */
+static void id_make(struct engine *e, struct job *job)
+{
+	uint64_t ms = e->now_wall > 0 ? (uint64_t)(e->now_wall / NSEC_PER_MSEC) : 0;
+	uint16_t rand_a =
+		(uint16_t)(DURABILITY_MEMORY << ID_EPOCH_BITS | (e->options.epoch & ID_EPOCH_MASK));
+
+	e->last_ms = MAX(e->last_ms, ms);
+	uuid7_make(&job->id, e->last_ms, rand_a,
+		   (job->sequence & ID_SEQUENCE_MASK) << ID_RANDOM_BITS |
+			   random_next(&e->random) >> (64 - ID_RANDOM_BITS));
+}
+
+static uint64_t big_endian(const uint8_t *bytes, int size)
+{
+	uint64_t value = 0;
+
+	while (size-- > 0)
+		value = value << 8 | *bytes++;
+	return value;
+}

@@ -1,0 +1,147 @@
+/*
+ * engine_parts.h — what the engine's own files share. Nobody else includes it, but for its tests.
+ *
+ * Memory: whatever an accepted job may need on its way to a final state, short of its result, is allocated when it is
+ * submitted. So events that can't be refused (a worker's death, the time) don't fail for want of memory. The one
+ * exception is the list of actions: where it can't grow in such an event the process aborts, as documented there.
+ */
+#pragma once
+#include "engine.h"
+#include "heap.h"
+#include "job_table.h"
+#include "list.h"
+#include "map.h"
+#include "random.h"
+#include "ready.h"
+
+enum { LOAD_COUNT = 64, SLOT_LIMIT = 4096 };
+
+/* ---- queues and clients: queues.c ---- */
+struct client {
+	uint64_t name;
+	struct list jobs; /* unfinished, by job.mates */
+};
+int queue_acquire(struct engine *e, struct span name, struct engine_queue **ret_queue) GA_MUST_CHECK;
+void queue_release(struct engine *e, struct engine_queue *q);
+void queues_free(struct engine *e);
+int client_acquire(struct engine *e, uint64_t name, struct client **ret_client) GA_MUST_CHECK;
+void client_adopt(struct client *c, struct job *job);
+void clients_free(struct engine *e);
+bool queue_matches(const void *item, const void *key);
+bool client_matches(const void *item, const void *key);
+
+/* ---- workers: workers.c ---- */
+struct worker {
+	uint32_t slot;
+	uint64_t incarnation; /* 0: none lives */
+	bool joined, draining;
+	uint32_t capacity[CLASS_COUNT];
+	uint32_t held[CLASS_COUNT];     /* attempts it has, and withheld ones */
+	uint32_t withheld[CLASS_COUNT]; /* by abandoned attempts */
+	uint64_t dispatched, finished;
+	struct list jobs; /* RUNNING ones, by job.place, in order of dispatch */
+	struct seat {
+		struct list node; /* in engine.loads[class].workers[load] */
+		int8_t load;      /* -1: takes no job of this class now */
+	} seats[CLASS_COUNT];
+};
+/* Workers with free capacity for a class, by load: exact while small, then in quarter octaves, so that 64 lists and a
+ * bitmap do for any capacity. Within a list they take turns. */
+struct loads {
+	uint64_t occupied;
+	struct list workers[LOAD_COUNT];
+};
+void workers_init(struct engine *e);
+void workers_free(struct engine *e);
+struct worker *worker_at(const struct engine *e, uint32_t slot);       /* NULL: never started */
+struct worker *worker_for(struct engine *e, enum job_class job_class); /* NULL: all are full */
+void worker_take(struct engine *e, struct worker *w, struct job *job);
+void worker_give(struct engine *e, struct job *job);
+void worker_withhold(struct worker *w, enum job_class job_class); /* before worker_give() of its job */
+int worker_load(uint32_t held);
+
+/* ---- attempts and their results: attempts.c ---- */
+bool attempt_matches(const void *item, const void *key);
+struct job *attempt_find(const struct engine *e, uint32_t slot, uint64_t token);
+bool attempts_dispatch_one(struct engine *e,
+			   enum job_class job_class); /* false: nothing to do, or no memory */
+/* An error, or NULL for want of memory. What is too long is cut. */
+struct job_error *error_new(int signal, struct span code, struct span message);
+void job_set_error(struct job *job, struct job_error *error); /* takes it */
+
+/* ---- finished jobs: finished.c ---- */
+/* Finished jobs that live equally long, so that they expire in the order in which they finished. */
+struct lifetime {
+	int64_t ttl;
+	uint64_t users; /* jobs submitted with it; the engine's own two lifetimes have one besides */
+	struct list jobs;
+	struct heap_node due; /* in engine.expiries, always: at the first job's end, or at TIME_NEVER */
+};
+int finished_init(struct engine *e) GA_MUST_CHECK;
+void finished_done(struct engine *e);
+int lifetime_acquire(struct engine *e, int64_t ttl) GA_MUST_CHECK;
+void lifetime_release(struct engine *e, int64_t ttl);
+struct lifetime *lifetime_of(const struct engine *e, const struct job *job);
+bool lifetime_matches(const void *item, const void *key);
+void finished_enter(struct engine *e, struct job *job);
+void finished_leave(struct engine *e, struct job *job);
+void finished_expire(struct engine *e);          /* what is due */
+void finished_evict(struct engine *e);           /* down to max_finished_bytes */
+uint64_t finished_weight(const struct job *job); /* bytes that it takes */
+
+/* ---- states: moves.c ---- */
+void job_move(struct engine *e, struct job *job, enum job_state to);
+/* Move to a final state and announce it; room for the action is reserved. */
+void job_end(struct engine *e, struct job *job, enum job_state to);
+/* A failed attempt: again after the backoff. Room for the action is reserved. */
+void job_retry_later(struct engine *e, struct job *job, uint32_t retry_after_ms);
+void job_forget(struct engine *e,
+		struct job *job); /* a finished one: out of all lists, freed by engine_reap() */
+void job_free(struct engine *e, struct job *job); /* one that is in no list */
+bool job_is_final(const struct job *job);
+
+/* ---- waiting for a retry: retry.c ---- */
+/* Nanoseconds to wait after the failure number `failures` (from 1); `unit`, in 0..1, is the jitter's dice. */
+int64_t retry_delay(const struct retry_policy *p, unsigned failures, uint32_t retry_after_ms,
+		    double unit);
+
+struct engine {
+	struct engine_options options;
+	int64_t now, now_wall;
+	uint64_t last_ms; /* of an id */
+	uint64_t next_sequence;
+	uint32_t token_counter;
+	bool tokens_wrapped; /* then counters may be in use */
+	struct random random;
+
+	struct job_table table;
+	struct list gone;        /* jobs that have left, by job.place */
+	struct map attempts;     /* RUNNING jobs by token */
+	struct heap retrying;    /* by job.due */
+	struct list kept, spent; /* the finished ring by job.place: not delivered, delivered */
+	struct map lifetimes;
+	struct lifetime *results, *failures; /* the two of the options */
+	struct heap expiries;
+
+	struct map queues_by_name, clients;
+	struct engine_queue **queues, *default_queue, *recent_queue;
+	uint32_t queue_count, queue_size;
+	struct client *recent_client;
+	struct list turns[CLASS_COUNT]; /* of struct ready that have jobs */
+
+	struct worker **slots; /* by slot; NULL: never started */
+	uint32_t slot_count;
+	struct worker **workers; /* those there are, by slot */
+	uint32_t worker_count;
+	struct loads loads[CLASS_COUNT];
+
+	struct action *actions;
+	size_t action_count, action_size;
+	bool handed_out; /* the actions: engine_reap() clears them */
+	struct engine_counts counts;
+};
+
+/* Room for so many more actions. */
+int actions_reserve(struct engine *e, size_t more) GA_MUST_CHECK;
+void actions_reserve_or_abort(struct engine *e, size_t more);
+void actions_push(struct engine *e, enum action_kind kind, struct job *job);

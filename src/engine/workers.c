@@ -1,0 +1,289 @@
+/* Workers: which of them takes the next job of a class, what they hold, and what becomes of it when they die. */
+#include "clock.h"
+#include "engine_parts.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int slots_grow(struct engine *e, uint32_t slot);
+static int worker_new(struct engine *e, uint32_t slot);
+static void seat_update(struct engine *e, struct worker *w, enum job_class job_class);
+static void seats_update(struct engine *e, struct worker *w);
+static void charge_crash(struct engine *e, struct job *job, int signal);
+static void crash_message(char *out, size_t size, int signal, unsigned crashes);
+
+void workers_init(struct engine *e)
+{
+	for (int c = 0; c < CLASS_COUNT; c++)
+		for (int l = 0; l < LOAD_COUNT; l++)
+			list_init(&e->loads[c].workers[l]);
+}
+
+void workers_free(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->worker_count; i++)
+		free(e->workers[i]);
+	free(e->workers);
+	free(e->slots);
+}
+
+struct worker *worker_at(const struct engine *e, uint32_t slot)
+{
+	return slot < e->slot_count ? e->slots[slot] : NULL;
+}
+
+int engine_worker_started(struct engine *e, uint32_t slot, uint64_t incarnation)
+{
+	struct worker *w = worker_at(e, slot);
+
+	if (slot >= SLOT_LIMIT || incarnation == 0)
+		return -EINVAL;
+	if (!w) {
+		int r = worker_new(e, slot);
+
+		if (r < 0)
+			return r;
+		w = e->slots[slot];
+	}
+	if (w->incarnation == incarnation)
+		return 0;
+	if (w->incarnation != 0)
+		return -EBUSY;
+	w->incarnation = incarnation;
+	w->dispatched = w->finished = 0;
+	return 0;
+}
+
+int engine_worker_joined(struct engine *e, const struct engine_worker *joining)
+{
+	struct worker *w = worker_at(e, joining->slot);
+
+	if (!w || w->incarnation == 0 || w->incarnation != joining->incarnation)
+		return -ESTALE;
+	w->joined = true;
+	for (int c = 0; c < CLASS_COUNT; c++)
+		w->capacity[c] = joining->capacity[c];
+	seats_update(e, w);
+	return 0;
+}
+
+bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token)
+{
+	struct job *job = attempt_find(e, slot, token);
+
+	if (!job)
+		return false;
+	if (job->cancelling) { /* the request may have been lost with the connection */
+		actions_reserve_or_abort(e, 1);
+		actions_push(e, ACTION_CANCEL, job);
+	}
+	return true;
+}
+
+void engine_worker_drains(struct engine *e, uint32_t slot)
+{
+	struct worker *w = worker_at(e, slot);
+
+	if (!w || w->incarnation == 0)
+		return;
+	w->draining = true;
+	seats_update(e, w);
+}
+
+void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
+			int signal)
+{
+	struct worker *w = worker_at(e, slot);
+
+	if (!w || incarnation == 0 || w->incarnation != incarnation)
+		return;
+	w->joined = w->draining = false;
+	seats_update(e, w);
+	/* The latest first: so each one of a level comes to stand before the one that came back before it. */
+	while (!list_empty(&w->jobs)) {
+		struct job *job = LIST_ENTRY(w->jobs.prev, struct job, place);
+
+		actions_reserve_or_abort(e, 1);
+		if (culprit != 0 && job->token == culprit)
+			charge_crash(e, job, signal);
+		if (job->cancelling)
+			job_end(e, job, JOB_CANCELLED);
+		else if (job->crashes >= MAX_CRASHES)
+			job_end(e, job, JOB_FAILED);
+		else
+			job_move(e, job, JOB_READY);
+	}
+	w->incarnation = 0;
+	for (int c = 0; c < CLASS_COUNT; c++)
+		w->capacity[c] = w->held[c] = w->withheld[c] = 0;
+}
+
+void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class)
+{
+	struct worker *w = worker_at(e, slot);
+
+	if (!w || (unsigned)job_class >= CLASS_COUNT || w->withheld[job_class] == 0)
+		return;
+	w->withheld[job_class]--;
+	w->held[job_class]--;
+	seat_update(e, w, job_class);
+}
+
+int engine_worker_view(const struct engine *e, uint32_t index, struct worker_view *ret_view)
+{
+	const struct worker *w;
+
+	if (index >= e->worker_count)
+		return -ENOENT;
+	w = e->workers[index];
+	*ret_view = (struct worker_view){
+		.slot = w->slot,
+		.incarnation = w->incarnation,
+		.joined = w->joined,
+		.draining = w->draining,
+		.dispatched = w->dispatched,
+		.finished = w->finished,
+	};
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		ret_view->capacity[c] = w->capacity[c];
+		ret_view->held[c] = w->held[c];
+	}
+	return 0;
+}
+
+struct worker *worker_for(struct engine *e, enum job_class job_class)
+{
+	const struct loads *loads = &e->loads[job_class];
+
+	if (!loads->occupied)
+		return NULL;
+	return container_of(loads->workers[__builtin_ctzll(loads->occupied)].next, struct worker,
+			    seats[job_class].node);
+}
+
+void worker_take(struct engine *e, struct worker *w, struct job *job)
+{
+	list_push_back(&w->jobs, &job->place);
+	w->held[job->job_class]++;
+	w->dispatched++;
+	seat_update(e, w, job->job_class);
+}
+
+void worker_give(struct engine *e, struct job *job)
+{
+	struct worker *w = e->slots[job->slot];
+
+	list_remove(&job->place);
+	w->held[job->job_class]--;
+	seat_update(e, w, job->job_class);
+}
+
+void worker_withhold(struct worker *w, enum job_class job_class)
+{
+	w->withheld[job_class]++;
+	w->held[job_class]++;
+}
+
+int worker_load(uint32_t held)
+{
+	int octave;
+
+	if (held < 8)
+		return (int)held;
+	octave = 31 - __builtin_clz(held);
+	return MIN(8 + (octave - 3) * 4 + (int)(held >> (octave - 2) & 3), LOAD_COUNT - 1);
+}
+
+static int slots_grow(struct engine *e, uint32_t slot)
+{
+	uint32_t count = MAX(slot + 1, MIN(e->slot_count * 2, (uint32_t)SLOT_LIMIT));
+	struct worker **slots, **workers;
+
+	if (slot < e->slot_count)
+		return 0;
+	slots = reallocarray(e->slots, count, sizeof(struct worker *));
+	if (!slots)
+		return -ENOMEM;
+	e->slots = slots;
+	workers = reallocarray(e->workers, count, sizeof(struct worker *));
+	if (!workers)
+		return -ENOMEM;
+	e->workers = workers;
+	while (e->slot_count < count)
+		e->slots[e->slot_count++] = NULL;
+	return 0;
+}
+
+static int worker_new(struct engine *e, uint32_t slot)
+{
+	struct worker *w;
+	uint32_t i;
+
+	if (slots_grow(e, slot) < 0)
+		return -ENOMEM;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->slot = slot;
+	list_init(&w->jobs);
+	for (int c = 0; c < CLASS_COUNT; c++) {
+		list_init(&w->seats[c].node);
+		w->seats[c].load = -1;
+	}
+	for (i = e->worker_count++; i > 0 && e->workers[i - 1]->slot > slot; i--)
+		e->workers[i] = e->workers[i - 1];
+	e->workers[i] = w;
+	e->slots[slot] = w;
+	return 0;
+}
+
+/* To the end of the list where it belongs now, or of the one where it was: workers of one load take turns. */
+static void seat_update(struct engine *e, struct worker *w, enum job_class job_class)
+{
+	struct loads *loads = &e->loads[job_class];
+	struct seat *seat = &w->seats[job_class];
+	bool free = w->joined && !w->draining && w->held[job_class] < w->capacity[job_class];
+
+	list_remove(&seat->node);
+	if (seat->load >= 0 && list_empty(&loads->workers[seat->load]))
+		loads->occupied &= ~(UINT64_C(1) << seat->load);
+	seat->load = (int8_t)(free ? worker_load(w->held[job_class]) : -1);
+	if (!free)
+		return;
+	list_push_back(&loads->workers[seat->load], &seat->node);
+	loads->occupied |= UINT64_C(1) << seat->load;
+}
+
+static void seats_update(struct engine *e, struct worker *w)
+{
+	for (int c = 0; c < CLASS_COUNT; c++)
+		seat_update(e, w, (enum job_class)c);
+}
+
+static void charge_crash(struct engine *e, struct job *job, int signal)
+{
+	char message[160];
+
+	job->crashes++;
+	e->counts.crashes++;
+	crash_message(message, sizeof(message), signal, job->crashes);
+	job_set_error(job, error_new(signal, span_of(signal ? "worker_crashed" : "worker_hung"),
+				     span_of(message)));
+}
+
+static void crash_message(char *out, size_t size, int signal, unsigned crashes)
+{
+	const char *name = sigabbrev_np(signal), *meaning = sigdescr_np(signal);
+	char times[32] = "";
+
+	if (crashes > 1)
+		snprintf(times, sizeof(times), ", %u times now", crashes);
+	if (signal == 0)
+		snprintf(out, size, "its worker hung while it ran this job%s", times);
+	else if (name && meaning)
+		snprintf(out, size, "its worker died of SIG%s (%s) while it ran this job%s", name,
+			 meaning, times);
+	else
+		snprintf(out, size, "its worker died of signal %d while it ran this job%s", signal,
+			 times);
+}
