@@ -1,0 +1,29 @@
+#include "restart.h"
+
+static bool is_past_limit(const struct restart *r, const struct restart_limits *limits, int64_t now)
+{
+	uint64_t oldest;
+
+	if (limits->limit >= RESTART_MEMORY || r->count <= limits->limit)
+		return false;
+	oldest = r->count - 1 - limits->limit;
+	return now - r->deaths[oldest % RESTART_MEMORY] < limits->window;
+}
+
+int64_t restart_after(struct restart *r, const struct restart_limits *limits, int64_t started,
+		      int64_t now, double chance)
+{
+	int64_t wait = RESTART_LONGEST;
+
+	if (now - started >= limits->window)
+		r->level = 0;
+	r->deaths[r->count++ % RESTART_MEMORY] = now;
+	if (is_past_limit(r, limits, now)) {
+		if (limits->give_up)
+			return RESTART_GIVE_UP;
+		r->level = 63; /* stays there until a child lives for a whole window */
+	}
+	if (r->level < 32)
+		wait = MIN(RESTART_FIRST << r->level++, RESTART_LONGEST);
+	return wait + (int64_t)((double)wait * 0.2 * chance);
+}
