@@ -63,9 +63,12 @@ static int run(struct supervisor *s)
 static int poll_timeout(struct supervisor *s)
 {
 	int64_t now = clock_monotonic();
-	int64_t look = MAX(LOOK_MIN, MIN(s->conf->hang_warn / 4, LOOK_MAX));
-	int64_t due = MIN(MIN(family_due(s), s->phase_end), now + look);
+	int64_t look = MIN(s->conf->hang_warn / 4, LOOK_MAX);
+	int64_t due = MIN(family_due(s), s->phase_end);
 
+	due = MIN(due, now + MAX(look, LOOK_MIN));
+
+	/* Rounded up: waking too early would turn the loop for nothing. */
 	return (int)(MAX(due - now + NSEC_PER_MSEC - 1, 0) / NSEC_PER_MSEC);
 }
 
