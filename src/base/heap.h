@@ -38,6 +38,12 @@ static inline bool heap_holds(const struct heap_node *node)
 	return node->place != 0;
 }
 
+/* The due time of a node that is inside. */
+static inline int64_t heap_due(const struct heap *h, const struct heap_node *node)
+{
+	return h->slots[node->place - 1].due;
+}
+
 /* The due time of the first node, or INT64_MAX if the heap is empty. */
 static inline int64_t heap_next_due(const struct heap *h)
 {

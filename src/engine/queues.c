@@ -100,6 +100,24 @@ void engine_client_gone(struct engine *e, uint64_t client)
 	free(c);
 }
 
+unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag)
+{
+	struct client *c = map_get(&e->clients, client, &client);
+	unsigned cancelled = 0;
+
+	if (!c)
+		return 0;
+	LIST_FOREACH(it, &c->jobs) {
+		struct job *job = LIST_ENTRY(it, struct job, mates);
+
+		if (job->tag != tag)
+			continue;
+		actions_reserve_or_abort(e, 1);
+		cancelled += engine_cancel(e, job) == 0;
+	}
+	return cancelled;
+}
+
 void clients_free(struct engine *e)
 {
 	struct client *c;

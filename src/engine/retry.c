@@ -32,3 +32,8 @@ int64_t retry_delay(const struct retry_policy *p, unsigned failures, uint32_t re
 		wait_ms = floor_ms;
 	return (int64_t)(wait_ms * (double)NSEC_PER_MSEC);
 }
+
+int64_t engine_retry_due(const struct engine *e, const struct job *job)
+{
+	return job->state == JOB_RETRYING ? heap_due(&e->retrying, &job->due) : INT64_MAX;
+}
