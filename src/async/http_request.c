@@ -32,6 +32,7 @@ static void request_vet(struct http_request *r, struct dns_answer *answer);
 static void request_run(struct http_request *r, struct curl_slist *resolve_take);
 static void request_redirect(struct http_request *r, const char *location);
 static void request_forget_note(struct http_request *r);
+static enum ga_http_error error_of(CURLcode code);
 static void on_deadline(struct loop_timer *t);
 static void request_end(struct http_request *r);
 static void request_free(struct http_request *r);
