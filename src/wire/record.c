@@ -387,6 +387,20 @@ int record_next(struct span *input, struct record *ret_record, const char **ret_
 	return 1;
 }
 
+size_t record_pack(struct span records)
+{
+	size_t size = 0;
+
+	while (size < records.size) {
+		size_t next = size + get_size(records.data + size);
+
+		if (size > 0 && next > PACK_MAX)
+			break;
+		size = next;
+	}
+	return size;
+}
+
 uint64_t record_token(struct span tokens, size_t index)
 {
 	return get64(tokens.data + index * TOKEN_SIZE);

@@ -120,12 +120,15 @@ struct record {
 	};
 };
 
-/* Append one record. -ENOMEM, or -EMSGSIZE past RECORD_MAX; then nothing was appended. */
+/* Append one record. -ENOMEM, -EMSGSIZE past RECORD_MAX, -EINVAL: unknown kind; then nothing was appended. */
 int record_put(struct buf *out, const struct record *r) GA_MUST_CHECK;
 /* Bytes that record_put() will append. */
 size_t record_size(const struct record *r);
 /* Take the first record off `input`. 1: got it; 0: incomplete, more bytes are needed; -EPROTO: not a record (`ret_why` says
  * what was wrong and what would be right, a literal). */
 int record_next(struct span *input, struct record *ret_record, const char **ret_why) GA_MUST_CHECK;
+/* How many bytes of these whole records, as record_put() wrote them, make the next message: at most PACK_MAX, or the first
+ * record alone. */
+size_t record_pack(struct span records);
 uint64_t record_token(struct span tokens, size_t index);
 int record_put_token(struct buf *tokens, uint64_t token) GA_MUST_CHECK; /* to build such a span */
