@@ -5,7 +5,7 @@
 #	src/supervisor/CMakeLists.txt
 #		gather_layer(supervisor SOURCES child.c cpu.c LAYERS base conf role PACKAGES libsystemd)
 #		gather_executable(gatherd SOURCES main.c LAYERS supervisor broker worker types)
-#		gather_export_runtime(gatherd)
+#		gather_export_runtime(gatherd LAYERS async worker)
 #	workers/CMakeLists.txt       gather_worker_type(sleep SOURCES sleep.c)
 #	tests/unit/CMakeLists.txt    gather_unit_test(test_queue SOURCES test_queue.c LIBS gather_engine)
 #
@@ -50,12 +50,14 @@ function(gather_executable name)
 	install(TARGETS ${name} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
-# The program exports all of libgather to the modules that it loads, used by itself or not.
+# gather_export_runtime(PROGRAM LAYERS names...): the program exports what these layers offer to the modules that it
+# loads, used by itself or not. Their objects are linked in as they are: an archive would leave out what nobody names.
 function(gather_export_runtime program)
-	set_target_properties(${program} PROPERTIES
-		ENABLE_EXPORTS ON
-		LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,gather_async")
-	target_link_libraries(${program} PRIVATE gather_async)
+	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LAYERS")
+	set_target_properties(${program} PROPERTIES ENABLE_EXPORTS ON)
+	foreach(layer IN LISTS arg_LAYERS)
+		target_sources(${program} PRIVATE $<TARGET_OBJECTS:gather_${layer}>)
+	endforeach()
 endfunction()
 
 # gather_worker_type(NAME SOURCES files... [PACKAGES names...]): a module with job types. It sees public headers only;

@@ -1,0 +1,59 @@
+/*
+ * broker.h — the broker's parts and what they share. One process, one loop, one thread.
+ *
+ * Doors parse and validate; the engine decides; dispatch carries its decisions out at the end of each loop turn. The parts
+ * find each other through struct broker, which broker_main() owns.
+ */
+#pragma once
+#include "conf.h"
+#include "connection.h"
+#include "engine.h"
+#include "loop.h"
+#include "map.h"
+#include "role.h"
+#include "type_table.h"
+#include "worker_link.h"
+
+struct door;
+struct http_front;
+
+/* Results of one worker to be acknowledged at the end of the turn. */
+struct acks {
+	uint64_t incarnation;
+	struct buf tokens;
+};
+
+struct broker {
+	const struct role *role;
+	struct conf *conf;
+	struct loop *loop;
+	struct type_table *types;
+	struct engine *engine;
+	struct router *router;
+	struct door *door;
+	struct http_front *http;
+	struct connections connections;
+	struct acks *acks; /* by slot */
+	uint32_t ack_slots;
+	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
+	struct loop_call gone_call;
+	struct map waits; /* struct wait by job id: who asked to be told of a job's end */
+	struct loop_hook turn;
+	struct loop_timer wake, pulse;
+	struct io_watch control;
+	uint32_t epoch;
+	int64_t started_at; /* engine time */
+	int64_t pulse_due;
+	int64_t wall_offset; /* wall clock - engine time, as of this turn */
+	bool turn_begun;     /* the engine knows this turn's time */
+	bool workers_known;  /* after a start: the supervisor has named all live workers */
+	bool draining;
+	unsigned joined; /* workers that have registered */
+};
+
+/* Tell the engine the time, once a turn: before every event that it is given. Returns the engine, for brevity. */
+struct engine *broker_engine(struct broker *b);
+/* A connection was closed: its jobs end with it. May be called while the engine's actions are carried out. */
+void broker_client_gone(struct broker *b, uint64_t client);
+/* Read what the supervisor has said up to now: a worker it has just started may be quicker than its message. */
+void broker_hear_supervisor(struct broker *b);

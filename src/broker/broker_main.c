@@ -1,0 +1,271 @@
+#include "broker.h"
+#include "clock.h"
+#include "dispatch.h"
+#include "door.h"
+#include "epoch.h"
+#include "front_http.h"
+#include "job_wait.h"
+#include "log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PULSE (250 * NSEC_PER_MSEC)
+#define EXIT_CONFIG 78
+#define ROUNDS_A_TURN 4
+
+static int start(struct broker *b);
+static void on_turn(struct loop_hook *h);
+static void on_wake(struct loop_timer *t);
+static void on_pulse(struct loop_timer *t);
+static void on_control(struct io_watch *w, unsigned events);
+static void on_gone(struct loop_call *c);
+static void check_drained(struct broker *b);
+
+int broker_main(const struct role *r)
+{
+	static struct broker broker;
+	struct broker *b = &broker;
+	struct conf_issue issue;
+
+	b->role = r;
+	if (conf_parse(r->config, "configuration", &b->conf, &issue) < 0)
+		fatal(EXIT_CONFIG, "%s", issue.text);
+	int error = start(b);
+
+	if (error < 0)
+		fatal(error == -EBADMSG ? EXIT_CONFIG : 1, "can't start: %s", strerror(-error));
+	const struct control_message ready = { .kind = CONTROL_READY };
+
+	if (control_send(ROLE_FD_CONTROL, &ready) < 0)
+		return 1;
+	error = loop_run(b->loop);
+	if (error < 0)
+		log_error("the loop failed: %s", strerror(-error));
+	return error < 0;
+}
+
+static int make_engine(struct broker *b)
+{
+	struct engine_options options = { .max_jobs = (uint32_t)b->conf->max_jobs,
+					  .max_finished_bytes = (uint64_t)b->conf->finished_bytes,
+					  .result_ttl = b->conf->result_ttl,
+					  .failed_ttl = b->conf->failed_ttl };
+	int r = epoch_next(b->conf->state_dir, &b->epoch);
+
+	if (r < 0) {
+		log_error("%s/epoch: %s", b->conf->state_dir,
+			  r == -EBADMSG ? "not a number and a newline" : strerror(-r));
+		return r;
+	}
+	options.epoch = b->epoch;
+	options.seed = (uint64_t)clock_wall() ^ (uint64_t)getpid() << 32;
+	return engine_new(&options, &b->engine);
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_warning("can't raise the limit of open descriptors: %s", strerror(errno));
+	}
+}
+
+static int open_doors(struct broker *b)
+{
+	int listeners[16];
+	unsigned count = MIN(b->role->listeners, (unsigned)ARRAY_SIZE(listeners));
+	int r = http_front_new(b, &b->http);
+
+	for (unsigned i = 0; i < count; i++)
+		listeners[i] = ROLE_FD_LISTENERS + (int)i;
+	if (r == 0)
+		r = door_new(b, listeners, count, &b->door);
+	return r;
+}
+
+static int start(struct broker *b)
+{
+	raise_descriptor_limit();
+	int r = loop_new(NULL, &b->loop);
+
+	if (r == 0)
+		r = type_table_load((struct span){ b->role->types, strlen(b->role->types) }, &b->types);
+	if (r == 0)
+		r = make_engine(b);
+	if (r < 0)
+		return r;
+	map_init(&b->waits, job_wait_match);
+	connections_init(&b->connections, b);
+	loop_timer_init(&b->wake, on_wake, b);
+	loop_timer_init(&b->pulse, on_pulse, b);
+	loop_call_init(&b->gone_call, on_gone, b);
+	b->started_at = clock_boottime();
+	/* Before the link's own hook: what is decided in a turn leaves in the same turn. */
+	loop_hook_add(b->loop, &b->turn, on_turn, b);
+	r = dispatch_open(b);
+	if (r == 0)
+		r = open_doors(b);
+	if (r == 0)
+		r = io_watch_start(b->loop, &b->control, ROLE_FD_CONTROL, LOOP_READ, on_control, b);
+	if (r == 0)
+		on_pulse(&b->pulse);
+	return r;
+}
+
+struct engine *broker_engine(struct broker *b)
+{
+	if (!b->turn_begun) {
+		int64_t now = clock_boottime(), wall = clock_wall();
+
+		b->turn_begun = true;
+		b->wall_offset = wall - now;
+		engine_advance(b->engine, now, wall);
+	}
+	return b->engine;
+}
+
+void broker_client_gone(struct broker *b, uint64_t client)
+{
+	if (buf_append(&b->gone, &client, sizeof(client)) < 0)
+		abort();
+	loop_call_soon(b->loop, &b->gone_call);
+}
+
+static void on_gone(struct loop_call *c)
+{
+	struct broker *b = c->arg;
+
+	for (; buf_size(&b->gone) > 0; buf_consume(&b->gone, sizeof(uint64_t))) {
+		uint64_t client;
+
+		memcpy(&client, buf_data(&b->gone), sizeof(client));
+		engine_client_gone(broker_engine(b), client);
+	}
+}
+
+static void arm_wake(struct broker *b)
+{
+	int64_t due = engine_next_due(b->engine);
+
+	if (due == TIME_NEVER) {
+		loop_timer_stop(b->loop, &b->wake);
+		return;
+	}
+	int64_t wait = MAX(due - clock_boottime(), 0);
+
+	if (loop_timer_set(b->loop, &b->wake, time_add(loop_now(b->loop), wait)) < 0)
+		log_error("no memory for the engine's timer");
+}
+
+/* The end of a turn: decide, tell, send. HTTP's parser runs inside it too, and may bring new events: a few rounds. */
+static void on_turn(struct loop_hook *h)
+{
+	struct broker *b = h->arg;
+	bool decided = false;
+
+	http_front_flush(b->http);
+	for (int i = 0; i < ROUNDS_A_TURN && b->turn_begun; i++) {
+		b->turn_begun = false;
+		decided = true;
+		dispatch_actions(b);
+		http_front_flush(b->http);
+	}
+	if (b->turn_begun)
+		loop_call_soon(b->loop, &b->gone_call); /* go on in the next turn, without waiting */
+	connections_flush(&b->connections);
+	if (decided) {
+		arm_wake(b);
+		check_drained(b);
+	}
+}
+
+static void on_wake(struct loop_timer *t)
+{
+	broker_engine(t->arg);
+}
+
+static void on_pulse(struct loop_timer *t)
+{
+	struct broker *b = t->arg;
+	int64_t now = clock_monotonic();
+
+	role_heartbeat(b->role->page, now, b->pulse_due ? MAX(now - b->pulse_due, 0) : 0);
+	b->pulse_due = now + PULSE;
+	if (loop_timer_set(b->loop, t, b->pulse_due) < 0)
+		log_error("no memory for the heartbeat");
+}
+
+static void begin_drain(struct broker *b)
+{
+	if (b->draining)
+		return;
+	b->draining = true;
+	door_shut(b->door);
+	broker_engine(b);
+	dispatch_drain(b);
+}
+
+static void check_drained(struct broker *b)
+{
+	const struct control_message drained = { .kind = CONTROL_DRAINED };
+	struct engine_counts counts;
+
+	if (!b->draining)
+		return;
+	engine_counts(b->engine, &counts);
+	if (counts.jobs[JOB_RUNNING] > 0)
+		return;
+	uint64_t left = counts.jobs[JOB_READY] + counts.jobs[JOB_RETRYING];
+
+	if (left)
+		log_notice("%llu jobs kept in memory end with this daemon", (unsigned long long)left);
+	if (control_send(ROLE_FD_CONTROL, &drained) < 0)
+		log_debug("the supervisor has gone already");
+	loop_stop(b->loop);
+}
+
+static void obey(struct broker *b, const struct control_message *m)
+{
+	switch (m->kind) {
+	case CONTROL_DRAIN:
+		begin_drain(b);
+		break;
+	case CONTROL_WORKER_STARTED:
+		dispatch_worker_started(b, m->slot, m->incarnation);
+		break;
+	case CONTROL_WORKERS_KNOWN:
+		b->workers_known = true;
+		break;
+	case CONTROL_WORKER_LOST:
+		dispatch_worker_lost(b, m);
+		break;
+	case CONTROL_RELOAD:
+		log_debug("the configuration was read again: its options for new clients apply from now on");
+		break;
+	default:
+		log_warning("the supervisor said something unknown (%u)", m->kind);
+	}
+}
+
+void broker_hear_supervisor(struct broker *b)
+{
+	struct control_message m;
+	int r;
+
+	while ((r = control_receive(ROLE_FD_CONTROL, &m)) == 0)
+		obey(b, &m);
+	if (r == -EPIPE) {
+		log_error("the supervisor is gone: so is its broker");
+		_exit(1);
+	}
+}
+
+static void on_control(struct io_watch *w, unsigned events GA_UNUSED)
+{
+	broker_hear_supervisor(w->arg);
+}

@@ -1,0 +1,274 @@
+#include "connection.h"
+#include "broker.h"
+#include "clock.h"
+#include "log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_SIZE (64u << 10)
+#define READS_A_TURN 4 /* so that one flood doesn't keep the others waiting */
+
+static void on_ready(struct io_watch *w, unsigned events);
+static void on_stall(struct loop_timer *t);
+static void read_some(struct connection *c);
+static void hand_on(struct connection *c);
+static void update_watch(struct connection *c);
+static void send_some(struct connection *c);
+static void watch_stall(struct connection *c, bool progress);
+static void release(struct connection *c);
+
+void connections_init(struct connections *all, struct broker *b)
+{
+	*all = (struct connections){ .broker = b };
+	list_init(&all->dirty);
+}
+
+static int grow(struct connections *all)
+{
+	uint32_t size = all->size ? all->size * 2 : 64;
+	struct connection **table = realloc(all->table, size * sizeof(*table));
+
+	if (!table)
+		return -ENOMEM;
+	all->table = table;
+	uint32_t *generations = realloc(all->generations, size * sizeof(*generations));
+
+	if (!generations)
+		return -ENOMEM;
+	all->generations = generations;
+	for (uint32_t i = all->size; i < size; i++) {
+		table[i] = NULL;
+		generations[i] = 1;
+	}
+	all->size = size;
+	return 0;
+}
+
+static int place(struct connections *all, struct connection *c)
+{
+	if (all->count == all->size) {
+		int r = grow(all);
+
+		if (r < 0)
+			return r;
+	}
+	uint32_t i = 0;
+
+	while (all->table[i])
+		i++;
+	all->table[i] = c;
+	all->count++;
+	c->name = (uint64_t)all->generations[i] << 32 | i;
+	return 0;
+}
+
+static void unplace(struct connections *all, struct connection *c)
+{
+	uint32_t i = (uint32_t)c->name;
+
+	all->table[i] = NULL;
+	all->generations[i]++;
+	all->count--;
+}
+
+int connection_open(struct connections *all, int fd, const struct protocol *protocol, void *state)
+{
+	struct broker *b = all->broker;
+
+	if (all->count >= (uint32_t)b->conf->max_connections)
+		return -EMFILE;
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->broker = b;
+	c->protocol = protocol;
+	c->state = state;
+	c->watched = LOOP_READ;
+	list_init(&c->dirty);
+	loop_timer_init(&c->stall, on_stall, c);
+	int r = place(all, c);
+
+	if (r == 0) {
+		r = io_watch_start(b->loop, &c->watch, fd, LOOP_READ, on_ready, c);
+		if (r < 0)
+			unplace(all, c);
+	}
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	return 0;
+}
+
+struct connection *connection_find(struct connections *all, uint64_t name)
+{
+	uint32_t i = (uint32_t)name;
+
+	if (i >= all->size || !all->table[i] || all->table[i]->name != name)
+		return NULL;
+	return all->table[i];
+}
+
+struct buf *connection_out(struct connection *c)
+{
+	if (!list_linked(&c->dirty))
+		list_push_back(&c->broker->connections.dirty, &c->dirty);
+	return &c->out;
+}
+
+void connection_close(struct connection *c)
+{
+	struct connections *all = &c->broker->connections;
+
+	if (c->closed)
+		return;
+	c->closed = true;
+	io_watch_stop(&c->watch);
+	loop_timer_stop(c->broker->loop, &c->stall);
+	list_remove(&c->dirty);
+	close(c->watch.fd);
+	unplace(all, c);
+	c->protocol->closed(c);
+	if (!c->reading)
+		release(c);
+}
+
+static void release(struct connection *c)
+{
+	buf_done(&c->in);
+	buf_done(&c->out);
+	free(c);
+}
+
+void connection_finish(struct connection *c)
+{
+	c->closing = true;
+	connection_out(c);
+}
+
+void connections_flush(struct connections *all)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&all->dirty)))
+		send_some(LIST_ENTRY(node, struct connection, dirty));
+}
+
+static void on_ready(struct io_watch *w, unsigned events)
+{
+	struct connection *c = w->arg;
+
+	if (events & LOOP_READ)
+		read_some(c); /* may close it, and then nothing of c is left */
+	else if (events & LOOP_WRITE)
+		connection_out(c);
+}
+
+static void read_some(struct connection *c)
+{
+	c->reading = true;
+	for (int i = 0; i < READS_A_TURN && !c->closed && !c->closing; i++) {
+		char *at = buf_reserve(&c->in, READ_SIZE);
+		ssize_t n = at ? recv(c->watch.fd, at, READ_SIZE, MSG_DONTWAIT) : -1;
+
+		if (n > 0) {
+			buf_grew(&c->in, (size_t)n);
+			hand_on(c);
+			if ((size_t)n < READ_SIZE)
+				break;
+			continue;
+		}
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		connection_close(c);
+	}
+	c->reading = false;
+	if (c->closed)
+		release(c);
+	else
+		connection_out(c); /* its watch is brought up to date at the end of the turn */
+}
+
+static void hand_on(struct connection *c)
+{
+	int64_t used = c->protocol->input(c, (struct span){ buf_data(&c->in), buf_size(&c->in) });
+
+	if (c->closed)
+		return;
+	if (used < 0) {
+		buf_clear(&c->in);
+		connection_finish(c);
+		return;
+	}
+	buf_consume(&c->in, (size_t)used);
+	if (buf_size(&c->in) == 0 && c->in.size > 4 * READ_SIZE)
+		buf_done(&c->in);
+}
+
+static void send_some(struct connection *c)
+{
+	bool progress = false;
+
+	while (buf_size(&c->out) > 0) {
+		ssize_t n = send(c->watch.fd, buf_data(&c->out), buf_size(&c->out),
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			connection_close(c);
+			return;
+		}
+		buf_consume(&c->out, (size_t)n);
+		progress = true;
+	}
+	if (buf_size(&c->out) > 0) {
+		watch_stall(c, progress);
+	} else if (c->closing) {
+		connection_close(c);
+		return;
+	} else {
+		loop_timer_stop(c->broker->loop, &c->stall);
+		if (c->out.size > 4 * READ_SIZE)
+			buf_done(&c->out);
+	}
+	update_watch(c);
+}
+
+/* Unsent output starts the clock; each byte that the client takes restarts it. */
+static void watch_stall(struct connection *c, bool progress)
+{
+	struct loop *l = c->broker->loop;
+
+	if (!progress && heap_holds(&c->stall.node))
+		return;
+	if (loop_timer_set(l, &c->stall, time_add(loop_now(l), CONNECTION_STALL)) < 0)
+		log_warning("no memory for a connection's timer");
+}
+
+static void update_watch(struct connection *c)
+{
+	size_t unsent = buf_size(&c->out);
+	unsigned events = unsent ? LOOP_WRITE : 0;
+
+	if (unsent <= CONNECTION_OUTPUT_MAX && !c->closing)
+		events |= LOOP_READ;
+	if (events == c->watched)
+		return;
+	c->watched = events;
+	if (io_watch_change(&c->watch, events) < 0)
+		connection_close(c);
+}
+
+static void on_stall(struct loop_timer *t)
+{
+	struct connection *c = t->arg;
+
+	log_notice("closed a client that left %zu bytes of answers unread for 60 s", buf_size(&c->out));
+	connection_close(c);
+}

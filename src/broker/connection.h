@@ -1,0 +1,61 @@
+/*
+ * connection.h — a client on the Unix socket that speaks records or NDJSON: buffers, limits, end.
+ *
+ * Input is handed to the protocol as it comes; output gathers in a turn and leaves with one send at its end. Bounded: past
+ * CONNECTION_OUTPUT_MAX of unsent output the connection isn't read, and closed when that lasts CONNECTION_STALL. The table
+ * owns the connections; others hold names (never pointers), which a closed connection no longer answers to.
+ */
+#pragma once
+#include "buf.h"
+#include "clock.h"
+#include "list.h"
+#include "loop.h"
+#include "span.h"
+
+#define CONNECTION_OUTPUT_MAX (4u << 20)
+#define CONNECTION_STALL (60 * NSEC_PER_SEC)
+
+struct broker;
+struct connection;
+
+/* What a protocol does with a connection. */
+struct protocol {
+	const char *name;
+	/* Consume what can be used of the input; returns how many bytes. -EPROTO: close once the output has left. */
+	int64_t (*input)(struct connection *c, struct span input);
+	/* It is closed: forget it. */
+	void (*closed)(struct connection *c);
+};
+
+struct connection {
+	struct broker *broker;
+	const struct protocol *protocol;
+	void *state; /* the protocol's */
+	uint64_t name;
+	struct io_watch watch;
+	struct loop_timer stall;
+	struct list dirty; /* has output to send at the end of the turn */
+	struct buf in, out;
+	unsigned watched; /* the events that the watch waits for */
+	bool closing;     /* no more input; closed when the output has left */
+	bool reading;     /* its input is being handed on: only that may free it afterwards */
+	bool closed;
+};
+
+struct connections {
+	struct broker *broker;
+	struct connection **table; /* by the low half of the name */
+	uint32_t *generations;
+	uint32_t size, count;
+	struct list dirty;
+};
+
+void connections_init(struct connections *all, struct broker *b);
+/* Take over an accepted descriptor. -EMFILE: `max_connections` are there already; -ENOMEM. Then fd is still the caller's. */
+int connection_open(struct connections *all, int fd, const struct protocol *protocol,
+		    void *state) GA_MUST_CHECK;
+struct connection *connection_find(struct connections *all, uint64_t name); /* NULL: closed */
+struct buf *connection_out(struct connection *c); /* append here; it leaves at the end of the turn */
+void connection_close(struct connection *c);      /* now */
+void connection_finish(struct connection *c);     /* once the output has left */
+void connections_flush(struct connections *all);  /* at the end of the turn */

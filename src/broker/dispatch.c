@@ -1,0 +1,274 @@
+#include "dispatch.h"
+#include "front_lines.h"
+#include "front_records.h"
+#include "job_wait.h"
+#include "log.h"
+#include <errno.h>
+#include <stdlib.h>
+
+static void on_record(void *arg, struct peer_name from, const struct record *r);
+static void on_garbage(void *arg, struct peer_name from, const char *why);
+static void on_hello(struct broker *b, struct peer_name from, const struct record *r);
+static void on_result(struct broker *b, struct peer_name from, const struct record *r);
+static void act(struct broker *b, const struct action *a);
+
+static const struct router_events router_events = { .record = on_record, .garbage = on_garbage };
+
+int dispatch_open(struct broker *b)
+{
+	char path[128];
+
+	if (snprintf(path, sizeof(path), "%s/workers.sock", b->conf->runtime_dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return router_open(b->loop, path, &router_events, b, &b->router);
+}
+
+static void ask_for_restart(struct broker *b, struct peer_name worker)
+{
+	const struct control_message m = { .kind = CONTROL_WORKER_RESTART,
+					   .slot = worker.slot,
+					   .incarnation = worker.incarnation };
+
+	(void)b;
+	if (control_send(ROLE_FD_CONTROL, &m) < 0)
+		log_error("can't ask for a restart of worker %u", worker.slot);
+}
+
+static void on_garbage(void *arg, struct peer_name from, const char *why)
+{
+	struct broker *b = arg;
+
+	log_error("worker %u sent bytes that are no records (%s): it is restarted", from.slot, why);
+	ask_for_restart(b, from);
+}
+
+static void on_record(void *arg, struct peer_name from, const struct record *r)
+{
+	struct broker *b = arg;
+
+	switch (r->kind) {
+	case RECORD_HELLO:
+		on_hello(b, from, r);
+		break;
+	case RECORD_RESULT:
+		on_result(b, from, r);
+		break;
+	case RECORD_SLOT_FREED:
+		engine_slot_freed(broker_engine(b), from.slot, r->slot_freed.job_class);
+		break;
+	default:
+		on_garbage(arg, from, "a kind that workers don't send");
+	}
+}
+
+static void welcome(struct broker *b, struct peer_name to, const struct record_hello *hello)
+{
+	struct record answer = { .kind = RECORD_WELCOME, .welcome.epoch = b->epoch };
+	struct buf kept = BUF_INIT;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < hello->held.size / sizeof(uint64_t); i++) {
+		uint64_t token = record_token(hello->held, i);
+
+		if (engine_worker_holds(b->engine, to.slot, token))
+			r = record_put_token(&kept, token);
+	}
+	answer.welcome.kept = (struct span){ buf_data(&kept), buf_size(&kept) };
+	if (r == 0)
+		r = router_send(b->router, to, &answer);
+	if (r < 0)
+		log_error("can't welcome worker %u: %s", to.slot, strerror(-r));
+	buf_done(&kept);
+}
+
+static void on_hello(struct broker *b, struct peer_name from, const struct record *r)
+{
+	const struct record_hello *hello = &r->hello;
+	struct engine_worker w = { .slot = from.slot, .incarnation = from.incarnation };
+
+	if (hello->build_id != b->role->build_id || hello->table_hash != type_table_hash(b->types)) {
+		log_warning("worker %u is of another build or has other job types: it is restarted",
+			    from.slot);
+		ask_for_restart(b, from);
+		return;
+	}
+	memcpy(w.capacity, hello->capacity, sizeof(w.capacity));
+	broker_hear_supervisor(b);
+	int error = engine_worker_joined(broker_engine(b), &w);
+
+	if (error < 0) {
+		log_notice("a stranger registered as worker %u: ignored (%s)", from.slot,
+			   strerror(-error));
+		return;
+	}
+	welcome(b, from, hello);
+	b->joined++;
+	log_debug("worker %u has registered", from.slot);
+}
+
+/* The acknowledgements of a turn leave together, one record a worker. */
+static struct acks *acks_for(struct broker *b, struct peer_name worker)
+{
+	if (worker.slot >= b->ack_slots) {
+		struct acks *grown = realloc(b->acks, (worker.slot + 1) * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		memset(grown + b->ack_slots, 0, (worker.slot + 1 - b->ack_slots) * sizeof(*grown));
+		b->acks = grown;
+		b->ack_slots = worker.slot + 1;
+	}
+	struct acks *acks = &b->acks[worker.slot];
+
+	if (acks->incarnation != worker.incarnation)
+		buf_clear(&acks->tokens);
+	acks->incarnation = worker.incarnation;
+	return acks;
+}
+
+static void send_acks(struct broker *b)
+{
+	for (uint32_t slot = 0; slot < b->ack_slots; slot++) {
+		struct acks *acks = &b->acks[slot];
+		const struct record r = { .kind = RECORD_RESULT_ACK,
+					  .tokens.tokens = { buf_data(&acks->tokens),
+							     buf_size(&acks->tokens) } };
+
+		if (buf_size(&acks->tokens) == 0)
+			continue;
+		/* A worker that has gone needs none; one that lives replays what wasn't acknowledged. */
+		if (router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r) < 0)
+			log_debug("worker %u has gone before its results were acknowledged", slot);
+		buf_clear(&acks->tokens);
+	}
+}
+
+static void on_result(struct broker *b, struct peer_name from, const struct record *r)
+{
+	struct acks *acks = acks_for(b, from);
+	const struct attempt_result result = { .token = r->ref,
+					       .outcome = r->result.outcome,
+					       .retryable = r->result.retryable,
+					       .retry_after_ms = r->result.retry_after_ms,
+					       .elapsed_us = r->result.elapsed_us,
+					       .code = r->result.code,
+					       .message = r->result.message,
+					       .meta = r->result.meta,
+					       .body = r->result.body };
+
+	if (engine_result(broker_engine(b), from.slot, &result) == -ESTALE)
+		log_debug("worker %u: a result of attempt %llx, which is not its own any more",
+			  from.slot, (unsigned long long)r->ref);
+	if (!acks || record_put_token(&acks->tokens, r->ref) < 0)
+		log_error("no memory to acknowledge a result of worker %u", from.slot);
+}
+
+void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation)
+{
+	if (engine_worker_started(broker_engine(b), slot, incarnation) < 0)
+		log_error("no memory for worker %u", slot);
+}
+
+void dispatch_worker_lost(struct broker *b, const struct control_message *m)
+{
+	const struct peer_name peer = { m->slot, m->incarnation };
+	struct worker_view w;
+
+	/* What it had sent before it died still counts. */
+	router_drain(b->router);
+	router_forget(b->router, peer);
+	if (engine_worker_view(b->engine, m->slot, &w) == 0 && w.incarnation == m->incarnation &&
+	    w.joined && b->joined > 0)
+		b->joined--;
+	engine_worker_lost(broker_engine(b), m->slot, m->incarnation, m->token, m->status);
+}
+
+void dispatch_drain(struct broker *b)
+{
+	const struct record drain = { .kind = RECORD_DRAIN };
+	struct worker_view w;
+
+	for (uint32_t i = 0; engine_worker_view(b->engine, i, &w) == 0; i++) {
+		if (!w.joined)
+			continue;
+		engine_worker_drains(broker_engine(b), w.slot);
+		if (router_send(b->router, (struct peer_name){ w.slot, w.incarnation }, &drain) < 0)
+			log_warning("can't tell worker %u to finish", w.slot);
+	}
+}
+
+void dispatch_actions(struct broker *b)
+{
+	const struct action *actions;
+	size_t count;
+
+	while ((actions = engine_run(b->engine, &count)), count > 0) {
+		for (size_t i = 0; i < count; i++)
+			act(b, &actions[i]);
+		engine_reap(b->engine);
+	}
+	engine_reap(b->engine);
+	send_acks(b);
+}
+
+static struct peer_name peer_at(struct broker *b, uint32_t slot)
+{
+	struct worker_view w;
+
+	if (engine_worker_view(b->engine, slot, &w) < 0)
+		return (struct peer_name){ slot, 0 };
+	return (struct peer_name){ slot, w.incarnation };
+}
+
+static void send_job(struct broker *b, const struct action *a)
+{
+	const struct job *job = a->job;
+	const struct record record = { .kind = RECORD_JOB,
+				       .ref = a->token,
+				       .job = { .id = job->id,
+						.type = job->type,
+						.attempt = job->attempts,
+						.timeout_ms = job->timeout_ms,
+						.args = { job->args ? job->args->data : NULL,
+							  job->args ? job->args->size : 0 } } };
+	int r = router_send(b->router, peer_at(b, a->slot), &record);
+
+	/* A worker that went between is about to be reported lost: its jobs come back then. */
+	if (r < 0)
+		log_warning("can't send a job to worker %u: %s", a->slot, strerror(-r));
+}
+
+static void tell_client(struct broker *b, struct job *job)
+{
+	struct connection *c = job->client ? connection_find(&b->connections, job->client - 1) : NULL;
+
+	if (c && c->protocol == &records_protocol)
+		records_finished(c, job);
+	else if (c && c->protocol == &lines_protocol)
+		lines_finished(c, job);
+	if (c)
+		engine_delivered(b->engine, job);
+	job_waits_tell(b, job);
+}
+
+static void act(struct broker *b, const struct action *a)
+{
+	const struct record cancel = { .kind = RECORD_CANCEL, .ref = a->token };
+
+	switch (a->kind) {
+	case ACTION_DISPATCH:
+		send_job(b, a);
+		break;
+	case ACTION_CANCEL:
+		if (router_send(b->router, peer_at(b, a->slot), &cancel) < 0)
+			log_warning("can't tell worker %u to cancel a job", a->slot);
+		break;
+	case ACTION_FINISHED:
+		tell_client(b, a->job);
+		break;
+	case ACTION_RETRYING:
+		log_debug("attempt %u failed, to be retried: %s", a->job->attempts,
+			  a->job->error ? a->job->error->message : "");
+		break;
+	}
+}

@@ -1,0 +1,12 @@
+/*
+ * dispatch.h — between the engine and the workers: decisions out, results in.
+ */
+#pragma once
+#include "broker.h"
+
+int dispatch_open(struct broker *b) GA_MUST_CHECK; /* binds the workers' socket */
+/* Carry out what the engine has decided; at the end of each turn. */
+void dispatch_actions(struct broker *b);
+void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation);
+void dispatch_worker_lost(struct broker *b, const struct control_message *m);
+void dispatch_drain(struct broker *b); /* tell all workers to finish */

@@ -1,0 +1,19 @@
+/*
+ * job_view.h — a job as JSON text for people and programs.
+ */
+#pragma once
+#include "broker.h"
+#include "refusal.h"
+
+enum job_detail {
+	VIEW_ACK,   /* what an acknowledgement says: id, state, durability */
+	VIEW_LINE,  /* a row of a list: no arguments, no result */
+	VIEW_WHOLE, /* everything; arguments marked secret are redacted */
+};
+void job_view(struct broker *b, const struct job *job, enum job_detail detail, struct buf *out);
+/* The members alone, to go on with inside an open object. */
+void job_view_members(struct broker *b, const struct job *job, enum job_detail detail, struct buf *out);
+/* RFC 9457. */
+void problem_view(const struct refusal *r, struct buf *out);
+/* One sentence: what the job waits for. */
+void job_why(struct broker *b, const struct job *job, struct buf *out);
