@@ -336,6 +336,9 @@ void request_transfer_done(struct http_request *r, CURLcode code)
 		r->told_again = true;
 		request_hop(r);
 	} else {
+		/* libcurl's word for a header line beyond its limit, too. */
+		if (code == CURLE_OUT_OF_MEMORY && status > 0 && r->content_seen == 0)
+			request_note(r, GA_HTTP_PROTOCOL, "a header of the answer exceeds 100 KiB");
 		if (code != CURLE_OK)
 			request_note(r, error_of(code), "%s", detail);
 		request_end(r);

@@ -74,11 +74,8 @@ static int read_parts(CURLU *u, struct http_target *t, char *error, size_t error
 	int r = -EINVAL;
 	size_t size;
 
-	if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) {
-		snprintf(error, error_size, "only http and https URLs are fetched");
+	if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
 		goto out;
-	}
 	t->https = strcasecmp(scheme, "https") == 0;
 	if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
 	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK)
@@ -146,21 +143,24 @@ static bool authority_has_backslash(const char *url)
 static int parse_any(const char *url, struct http_target *t, char **ret_url, char *error,
 		     size_t error_size)
 {
-	CURLU *u = curl_url();
+	CURLU *u;
 	CURLUcode code;
 	char *normal = NULL;
 	int r = -EINVAL;
 
+	if (strncasecmp(url, "http:", 5) != 0 && strncasecmp(url, "https:", 6) != 0) {
+		snprintf(error, error_size, "only URLs that start with http:// or https:// are fetched");
+		return -EINVAL;
+	}
+	u = curl_url();
 	if (!u)
 		return -ENOMEM;
 	snprintf(error, error_size, "malformed URL");
-	code = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS);
+	code = curl_url_set(u, CURLUPART_URL, url, CURLU_PATH_AS_IS);
 	if (code == CURLUE_OK && !authority_has_backslash(url))
 		code = drop_root_dot(u);
 	if (code == CURLUE_OK && !authority_has_backslash(url))
 		r = read_parts(u, t, error, error_size);
-	else if (code == CURLUE_BAD_SCHEME)
-		snprintf(error, error_size, "the URL must start with http:// or https://");
 	else if (code != CURLUE_OK)
 		snprintf(error, error_size, "malformed URL: %s", curl_url_strerror(code));
 	if (r == 0 &&
