@@ -1,0 +1,23 @@
+/*
+ * bulk.h — what the verbs that run many jobs share: their flags, the list on standard input, the summary at the end.
+ */
+#pragma once
+#include "lines.h"
+#include "window.h"
+
+extern const struct flag bulk_flags[]; /* -j, --joblog, --resume, --resume-failed */
+
+struct bulk {
+	struct lines lines;  /* for the verb to open and close, if it reads any */
+	struct words failed; /* copies of the first labels that failed, if the verb adds them */
+	struct tally *tally;
+};
+
+/* The next line as a label; says what is wrong with it. */
+enum source_result bulk_next_line(struct bulk *b, struct strbuf *label);
+/* "LABEL: why", for standard error. */
+void bulk_error(const struct outcome *o, struct strbuf *err);
+/* Run the window with the command line's flags and job fields, `jobs` at once by default; then the summary. */
+int bulk_run(struct bulk *b, struct context *x, struct window *w, const char *type, unsigned jobs);
+/* Remember what failed, for the command that reruns it. */
+void bulk_failed(struct bulk *b, const struct outcome *o);

@@ -1,0 +1,26 @@
+/*
+ * columns.h — the daemon's JSON answers shown: as a table of aligned columns, or as JSON again.
+ */
+#pragma once
+#include "cli.h"
+#include <jansson.h>
+
+struct column {
+	const char *key; /* member of each row; NULL ends the table */
+	const char *title;
+	bool right;                                           /* aligned, for numbers */
+	void (*put)(struct strbuf *out, const json_t *value); /* NULL: put_value() */
+};
+
+/* A value as plain text: strings without quotes, nothing for null, JSON for the rest. */
+void put_value(struct strbuf *out, const json_t *value);
+/* An RFC 3339 instant in local time, shorter. */
+void put_instant(struct strbuf *out, const json_t *value);
+/* A table with its titles; a column that no row has a value for is left out. */
+void put_table(struct strbuf *out, const json_t *rows, const struct column *columns);
+/* As JSON, indented, or compact with JSONL. */
+void put_document(struct strbuf *out, const json_t *document, enum format format);
+
+/* GET `target` and show the array `member` of the answer: as a table, as JSON, one line each, or their `id_key`. */
+int show_list(struct context *x, const char *target, const char *member, const char *id_key,
+	      const struct column *columns);

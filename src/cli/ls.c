@@ -1,0 +1,129 @@
+#include "columns.h"
+#include "output.h"
+#include "period.h"
+#include "session.h"
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_JOBS 1000
+
+static const char *state, *type, *queue, *limit_text;
+
+static const struct flag flags[] = {
+	{ "state", 's', "STATE",
+	  "only ready, running, retrying, succeeded, failed or cancelled ones", .text = &state },
+	{ "type", 't', "TYPE", "only of this type", .text = &type },
+	{ "queue", 0, "NAME", "only of this queue", .text = &queue },
+	{ "limit", 'n', "N", "so many at most (50)", .text = &limit_text },
+	{ 0 },
+};
+
+static void put_error_code(struct strbuf *out, const json_t *value)
+{
+	const json_t *code = json_object_get(value, "code");
+
+	put_value(out, code ? code : value);
+}
+
+static const struct column columns[] = {
+	{ "id", "ID", false, NULL },
+	{ "type", "TYPE", false, NULL },
+	{ "queue", "QUEUE", false, NULL },
+	{ "state", "STATE", false, NULL },
+	{ "attempts", "ATTEMPTS", true, NULL },
+	{ "accepted_at", "ACCEPTED", false, put_instant },
+	{ "elapsed_ms", "MS", true, NULL },
+	{ "error", "ERROR", false, put_error_code },
+	{ 0 },
+};
+
+static void put_parameter(struct strbuf *target, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	sb_printf(target, "%c%s=", memchr(target->data, '?', target->size) ? '&' : '?', name);
+	for (; *value; value++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", *value))
+			sb_char(target, *value);
+		else
+			sb_printf(target, "%%%02X", (unsigned char)*value);
+	}
+}
+
+/* One page into `jobs`; the next page's cursor into `cursor`, "" at the end. */
+static int read_page(struct context *x, int64_t left, char cursor[64], json_t *jobs)
+{
+	struct strbuf target = { 0 };
+	struct ga_response response;
+	char count[24];
+	json_t *root;
+	int status;
+
+	snprintf(count, sizeof(count), "%lld", (long long)(left < PAGE_JOBS ? left : PAGE_JOBS));
+	sb_text(&target, "/v1/jobs");
+	put_parameter(&target, "state", state);
+	put_parameter(&target, "type", type);
+	put_parameter(&target, "queue", queue);
+	put_parameter(&target, "limit", count);
+	put_parameter(&target, "cursor", cursor[0] ? cursor : NULL);
+	status = ask(x, "GET", sb_string(&target), &response);
+	sb_free(&target);
+	if (status != STATUS_OK)
+		return status;
+	root = json_loadb(response.body.data, response.body.size, 0, NULL);
+	json_array_extend(jobs, json_object_get(root, "jobs"));
+	snprintf(cursor, 64, "%s",
+		 json_is_string(json_object_get(root, "cursor"))
+			 ? json_string_value(json_object_get(root, "cursor"))
+			 : "");
+	json_decref(root);
+	return STATUS_OK;
+}
+
+static void put_jobs(struct context *x, const json_t *jobs)
+{
+	if (x->format == FORMAT_TEXT)
+		put_table(output(), jobs, columns);
+	else if (x->format == FORMAT_JSON)
+		put_document(output(), jobs, x->format);
+	for (size_t i = 0; i < json_array_size(jobs); i++) {
+		const json_t *job = json_array_get(jobs, i);
+
+		if (x->format == FORMAT_JSONL)
+			put_document(output(), job, x->format);
+		else if (x->format == FORMAT_ID)
+			sb_printf(output(), "%s\n", json_string_value(json_object_get(job, "id")));
+	}
+}
+
+static int run(struct context *x)
+{
+	char cursor[64] = "";
+	json_t *jobs;
+	int64_t limit = 50;
+	int status;
+
+	if (x->command.operands.count > 0)
+		return usage(x, "it takes no operands: --state, --type, --queue filter");
+	if (limit_text && !number_parse(limit_text, 1, 10000000, &limit))
+		return usage(x, "--limit takes a number from 1, not '%s'", limit_text);
+	jobs = json_array();
+	do
+		status = read_page(x, limit - (int64_t)json_array_size(jobs), cursor, jobs);
+	while (status == STATUS_OK && cursor[0] && (int64_t)json_array_size(jobs) < limit);
+	if (status == STATUS_OK)
+		put_jobs(x, jobs);
+	json_decref(jobs);
+	return status;
+}
+
+const struct verb verb_ls = {
+	.name = "ls",
+	.operands = "",
+	.summary = "list jobs, the newest first",
+	.examples = "  gather ls --state failed\n"
+		    "  gather ls --type http --limit 1000 -o jsonl\n",
+	.flags = flags,
+	.not_local = "a private daemon has no earlier jobs",
+	.run = run,
+};
