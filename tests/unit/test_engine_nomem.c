@@ -1,0 +1,299 @@
+/*
+ * What the engine promises for a failed allocation: what can be refused is refused and changes nothing, and what can't be
+ * refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
+ */
+#include "engine_rig.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_reallocarray(void *old, size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+char *__real_strndup(const char *text, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_reallocarray(void *old, size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+char *__wrap_strndup(const char *text, size_t size);
+
+static int allocations_left = INT32_MAX;
+
+static bool granted(void)
+{
+	return allocations_left == INT32_MAX || allocations_left-- > 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return granted() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return granted() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return granted() ? __real_realloc(old, size) : NULL;
+}
+
+void *__wrap_reallocarray(void *old, size_t count, size_t size)
+{
+	return granted() ? __real_reallocarray(old, count, size) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return granted() ? __real_aligned_alloc(alignment, size) : NULL;
+}
+
+char *__wrap_strndup(const char *text, size_t size)
+{
+	return granted() ? __real_strndup(text, size) : NULL;
+}
+
+static void memory_for(int allocations)
+{
+	allocations_left = allocations;
+}
+
+static void memory_for_all(void)
+{
+	allocations_left = INT32_MAX;
+}
+
+static void an_engine_is_made_or_not(void **state)
+{
+	const struct engine_options options = { .epoch = 1 };
+	struct engine *e = NULL;
+	int r = -ENOMEM, n;
+
+	(void)state;
+	for (n = 0; r < 0; n++) {
+		memory_for(n);
+		r = engine_new(&options, &e);
+		memory_for_all();
+		assert_true(r == 0 || (r == -ENOMEM && !e));
+	}
+	assert_true(n > 5);
+	engine_free(e);
+}
+
+static void a_submission_is_taken_or_leaves_no_trace(void **state)
+{
+	struct submission s = { .queue = SPAN("new"), .client = 6, .priority = 50, .result_ttl = 12345 };
+	struct engine_counts counts;
+	struct queue_view view;
+	struct job *job = NULL;
+	struct rig rig;
+	int r = -ENOMEM, n;
+
+	(void)state;
+	s.args = bytes_new("{}", 2);
+	rig_open(&rig, (struct engine_options){ 0 });
+	for (n = 0; r < 0; n++) {
+		memory_for(n);
+		r = engine_submit(rig.e, &s, &job);
+		memory_for_all();
+		rig_check(&rig);
+		if (r == 0)
+			break;
+		assert_int_equal(r, -ENOMEM);
+		assert_null(job);
+		assert_int_equal(s.args->refs, 1);
+		engine_counts(rig.e, &counts);
+		assert_int_equal(counts.submitted + counts.jobs[JOB_READY], 0);
+		assert_null(engine_older(rig.e, NULL));
+		assert_int_equal(engine_queue_view(rig.e, 1, &view), -ENOENT);
+	}
+	assert_int_equal(n, 8); /* what a job needs on its way; its client was there after the first tries */
+	assert_int_equal(job->sequence, 1);
+	rig_close(&rig);
+	bytes_unref(s.args);
+}
+
+static void a_worker_starts_or_not(void **state)
+{
+	struct rig rig;
+	int r = -ENOMEM;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	for (int n = 0; r < 0; n++) {
+		struct worker_view view;
+
+		memory_for(n);
+		r = engine_worker_started(rig.e, 5, 1);
+		memory_for_all();
+		assert_int_equal(engine_worker_view(rig.e, 0, &view), r < 0 ? -ENOENT : 0);
+		rig_check(&rig);
+	}
+	rig_close(&rig);
+}
+
+static void a_job_waits_until_there_is_memory_to_dispatch_it(void **state)
+{
+	struct job *job;
+	struct rig rig;
+	int n;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 1);
+	job = rig_job(&rig);
+	for (n = 0; job->state == JOB_READY; n++) {
+		memory_for(n);
+		rig_turn(&rig);
+		memory_for_all();
+		if (job->state == JOB_READY)
+			assert_int_equal(job->token | job->attempts, 0);
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 1);
+	rig_close(&rig);
+}
+
+static void a_result_counts_once_there_is_memory_for_it(void **state)
+{
+	static const struct attempt_result results[] = {
+		{ .outcome = OUTCOME_SUCCEEDED, .meta = SPAN("{}"), .body = SPAN("body") },
+		{ .outcome = OUTCOME_FAILED,
+		  .meta = SPAN("{}"),
+		  .body = SPAN("body"),
+		  .message = SPAN("why") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		struct job *job;
+		struct rig rig;
+		int r = -ENOMEM;
+
+		rig_open(&rig, (struct engine_options){ 0 });
+		rig_worker(&rig, 0, 1, 1);
+		job = rig_job(&rig);
+		rig_turn(&rig);
+		for (int n = 0; r < 0; n++) {
+			memory_for(n);
+			r = rig_end(&rig, job, results[i]);
+			memory_for_all();
+			rig_check(&rig);
+			if (r == 0)
+				break;
+			assert_int_equal(r, -ENOMEM);
+			assert_int_equal(job->state, JOB_RUNNING);
+			assert_null(job->body);
+		}
+		assert_string_equal(job->body->data, "body");
+		rig_turn(&rig);
+		assert_int_equal(rig_had(&rig, ACTION_FINISHED, job), 1);
+		rig_close(&rig);
+	}
+}
+
+static void a_retry_without_memory_to_wait_comes_early(void **state)
+{
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 1);
+	job = rig_submit(&rig, (struct submission){ .retries = { .max = 9,
+								 .initial_ms = 60000,
+								 .maximum_ms = 60000,
+								 .factor = 1 } });
+	rig_turn(&rig);
+	memory_for(1); /* the error, but no timer */
+	rig_fail(&rig, job, true);
+	memory_for_all();
+	assert_int_equal(job->state, JOB_READY);
+	assert_int_equal(job->failures, 1);
+	rig_turn(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_RETRYING, job), 1);
+	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 1);
+	rig_close(&rig);
+}
+
+static void jobs_that_come_back_keep_their_order_without_memory(void **state)
+{
+	static const int order[] = { 0, 5, 2, 4, 1, 3 };
+	struct job *jobs[7];
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 6);
+	for (int i = 0; i < 7; i++)
+		jobs[i] = rig_job(&rig);
+	rig_turn(&rig);
+	memory_for(0);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		assert_int_equal(rig_end(&rig, jobs[order[i]],
+					 (struct attempt_result){ .outcome = OUTCOME_RETURNED }),
+				 0);
+	memory_for_all();
+	rig_check(&rig);
+	for (uint64_t i = 0; i < 7; i++)
+		assert_int_equal(engine_ahead(rig.e, jobs[i]), i);
+	rig_close(&rig);
+}
+
+static void a_cancel_is_asked_for_or_not(void **state)
+{
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	job = rig_job(&rig);
+	memory_for(0);
+	assert_int_equal(engine_cancel(rig.e, job), -ENOMEM);
+	memory_for_all();
+	assert_int_equal(job->state, JOB_READY);
+	assert_false(job->cancelling);
+	assert_int_equal(engine_cancel(rig.e, job), 0);
+	rig_turn(&rig);
+	rig_close(&rig);
+}
+
+static void a_crash_is_charged_without_memory_for_its_story(void **state)
+{
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	job = rig_job(&rig);
+	for (uint64_t incarnation = 1; incarnation <= 3; incarnation++) {
+		rig_worker(&rig, 0, incarnation, 1);
+		rig_turn(&rig);
+		memory_for(0);
+		engine_worker_lost(rig.e, 0, incarnation, job->token, 11);
+		memory_for_all();
+	}
+	assert_int_equal(job->state, JOB_FAILED);
+	assert_int_equal(job->crashes, 3);
+	assert_null(job->error);
+	rig_turn(&rig);
+	rig_close(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_engine_is_made_or_not),
+		cmocka_unit_test(a_submission_is_taken_or_leaves_no_trace),
+		cmocka_unit_test(a_worker_starts_or_not),
+		cmocka_unit_test(a_job_waits_until_there_is_memory_to_dispatch_it),
+		cmocka_unit_test(a_result_counts_once_there_is_memory_for_it),
+		cmocka_unit_test(a_retry_without_memory_to_wait_comes_early),
+		cmocka_unit_test(jobs_that_come_back_keep_their_order_without_memory),
+		cmocka_unit_test(a_cancel_is_asked_for_or_not),
+		cmocka_unit_test(a_crash_is_charged_without_memory_for_its_story),
+	};
+
+	return TAP_RUN(tests);
+}
