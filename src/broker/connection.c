@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,8 +13,10 @@
 
 static void on_ready(struct io_watch *w, unsigned events);
 static void on_stall(struct loop_timer *t);
+static void on_presence(struct loop_timer *t);
 static void read_some(struct connection *c);
 static void hand_on(struct connection *c);
+static void end_input(struct connection *c);
 static void update_watch(struct connection *c);
 static void send_some(struct connection *c);
 static void watch_stall(struct connection *c, bool progress);
@@ -89,6 +92,7 @@ int connection_open(struct connections *all, int fd, const struct protocol *prot
 	c->watched = LOOP_READ;
 	list_init(&c->dirty);
 	loop_timer_init(&c->stall, on_stall, c);
+	loop_timer_init(&c->presence, on_presence, c);
 	int r = place(all, c);
 
 	if (r == 0) {
@@ -128,6 +132,7 @@ void connection_close(struct connection *c)
 	c->closed = true;
 	io_watch_stop(&c->watch);
 	loop_timer_stop(c->broker->loop, &c->stall);
+	loop_timer_stop(c->broker->loop, &c->presence);
 	list_remove(&c->dirty);
 	close(c->watch.fd);
 	unplace(all, c);
@@ -183,7 +188,11 @@ static void read_some(struct connection *c)
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		connection_close(c);
+		if (n == 0)
+			end_input(c);
+		else
+			connection_close(c);
+		break;
 	}
 	c->reading = false;
 	if (c->closed)
@@ -208,6 +217,49 @@ static void hand_on(struct connection *c)
 		buf_done(&c->in);
 }
 
+static bool peer_is_gone(const struct connection *c)
+{
+	struct pollfd p = { .fd = c->watch.fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static bool answers_are_due(struct connection *c)
+{
+	return c->protocol->ended && c->protocol->ended(c);
+}
+
+static void watch_presence(struct connection *c)
+{
+	struct loop *l = c->broker->loop;
+
+	if (loop_timer_set(l, &c->presence, time_add(loop_now(l), NSEC_PER_SEC)) < 0)
+		connection_close(c);
+}
+
+/* The client has shut down its side, or has gone: only the socket knows which. */
+static void end_input(struct connection *c)
+{
+	if (peer_is_gone(c)) {
+		connection_close(c);
+	} else if (answers_are_due(c)) {
+		c->ended = true;
+		watch_presence(c);
+	} else {
+		connection_finish(c);
+	}
+}
+
+static void on_presence(struct loop_timer *t)
+{
+	struct connection *c = t->arg;
+
+	if (peer_is_gone(c))
+		connection_close(c);
+	else
+		watch_presence(c);
+}
+
 static void send_some(struct connection *c)
 {
 	bool progress = false;
@@ -229,7 +281,7 @@ static void send_some(struct connection *c)
 	}
 	if (buf_size(&c->out) > 0) {
 		watch_stall(c, progress);
-	} else if (c->closing) {
+	} else if (c->closing || (c->ended && !answers_are_due(c))) {
 		connection_close(c);
 		return;
 	} else {
@@ -256,7 +308,7 @@ static void update_watch(struct connection *c)
 	size_t unsent = buf_size(&c->out);
 	unsigned events = unsent ? LOOP_WRITE : 0;
 
-	if (unsent <= CONNECTION_OUTPUT_MAX && !c->closing)
+	if (unsent <= CONNECTION_OUTPUT_MAX && !c->closing && !c->ended)
 		events |= LOOP_READ;
 	if (events == c->watched)
 		return;

@@ -23,6 +23,9 @@ struct protocol {
 	const char *name;
 	/* Consume what can be used of the input; returns how many bytes. -EPROTO: close once the output has left. */
 	int64_t (*input)(struct connection *c, struct span input);
+	/* The client will send no more. Whether answers are still to come, so that it is kept until
+	 * it closes altogether. NULL: there are none. Asked again after each answer. */
+	bool (*ended)(struct connection *c);
 	/* It is closed: forget it. */
 	void (*closed)(struct connection *c);
 };
@@ -33,11 +36,13 @@ struct connection {
 	void *state; /* the protocol's */
 	uint64_t name;
 	struct io_watch watch;
-	struct loop_timer stall;
-	struct list dirty; /* has output to send at the end of the turn */
+	struct loop_timer stall;    /* how long its output is unread */
+	struct loop_timer presence; /* whether a client that has ended its input is still there */
+	struct list dirty;          /* has output to send at the end of the turn */
 	struct buf in, out;
 	unsigned watched; /* the events that the watch waits for */
 	bool closing;     /* no more input; closed when the output has left */
+	bool ended;       /* the client has shut down its side: it may still read */
 	bool reading;     /* its input is being handed on: only that may free it afterwards */
 	bool closed;
 };

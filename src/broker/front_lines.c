@@ -22,11 +22,14 @@ struct line {
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
+static bool on_ended(struct connection *c);
 static void take_line(struct connection *c, struct span text);
-static void submit(struct connection *c, json_t *object, const json_t *tag);
+static void submit(struct connection *c, json_t *object, struct span text, const json_t *tag);
 static void ask(struct connection *c, const json_t *object, const json_t *tag);
 
-const struct protocol lines_protocol = { .name = "lines", .input = on_input, .closed = on_closed };
+const struct protocol lines_protocol = {
+	.name = "lines", .input = on_input, .ended = on_ended, .closed = on_closed
+};
 
 int lines_open(struct broker *b, int fd)
 {
@@ -118,7 +121,7 @@ static void take_line(struct connection *c, struct span text)
 	} else if (json_object_get(object, "op")) {
 		ask(c, object, tag);
 	} else {
-		submit(c, object, tag);
+		submit(c, object, text, tag);
 	}
 	json_decref(tag);
 	json_decref(object);
@@ -182,7 +185,7 @@ static int read_wait(const json_t *value, int64_t *ret_ns, struct refusal *r)
 	return error;
 }
 
-static void submit(struct connection *c, json_t *object, const json_t *tag)
+static void submit(struct connection *c, json_t *object, struct span text, const json_t *tag)
 {
 	struct submit_origin origin = { 0 };
 	struct refusal r;
@@ -208,17 +211,17 @@ static void submit(struct connection *c, json_t *object, const json_t *tag)
 			origin.tag = (uintptr_t)l;
 		}
 	}
-	if (submit_object(c->broker, object, &origin, &job, &r) < 0) {
+	if (submit_object(c->broker, object, text, &origin, &job, &r) < 0) {
 		refuse_line(c, tag, &r);
 		if (l)
 			line_free(l);
 		return;
 	}
 	if (!l) {
-		char *text = tag_text(tag);
+		char *echoed = tag_text(tag);
 
-		answer_job(c, text, job, VIEW_ACK);
-		free(text);
+		answer_job(c, echoed, job, VIEW_ACK);
+		free(echoed);
 	} else if (wait != TIME_NEVER) {
 		int64_t deadline = time_add(loop_now(c->broker->loop), wait);
 
@@ -340,6 +343,14 @@ static void ask(struct connection *c, const json_t *object, const json_t *tag)
 	l->request.content_type = SPAN(TYPE_JSON);
 	l->request.answer = on_answer;
 	verb_ask(&l->request);
+}
+
+/* `echo ... | nc -N -U` says all it has to say, and then waits for the answers. */
+static bool on_ended(struct connection *c)
+{
+	const struct session *s = c->state;
+
+	return !list_empty(&s->lines);
 }
 
 static void on_closed(struct connection *c)

@@ -1,5 +1,6 @@
 #include "submit.h"
 #include "clock.h"
+#include "json_slice.h"
 #include "text.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -273,10 +274,11 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 	return 0;
 }
 
-int submit_object(struct broker *b, const json_t *object, const struct submit_origin *origin,
-		  struct job **ret_job, struct refusal *r)
+int submit_object(struct broker *b, const json_t *object, struct span text,
+		  const struct submit_origin *origin, struct job **ret_job, struct refusal *r)
 {
-	const json_t *name = json_object_get(object, "type"), *args = json_object_get(object, "args");
+	const json_t *name = json_object_get(object, "type");
+	const json_t *args = json_object_get(object, "args");
 	const struct job_type *type;
 	struct job_fields fields;
 
@@ -292,11 +294,12 @@ int submit_object(struct broker *b, const json_t *object, const struct submit_or
 		error = submit_type(b, span_of(json_string_value(name)), &type, r);
 	if (error < 0)
 		return error;
-	char *text = args && json_object_size(args) > 0 ? json_dumps(args, JSON_COMPACT) : NULL;
+	struct span args_text = args && json_object_size(args) > 0
+					? json_member_text(text, SPAN("args"))
+					: (struct span){ 0 };
 
-	if (args && json_object_size(args) > 0 && !text)
-		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
-	error = submit_job(b, type, &fields, span_of(text), args, origin, ret_job, r);
-	free(text);
-	return error;
+	if (args && json_object_size(args) > 0 && args_text.size == 0)
+		return refuse(r, 422, "bad_field", "args",
+			      "the key \"args\" takes no escapes: write it plainly");
+	return submit_job(b, type, &fields, args_text, args, origin, ret_job, r);
 }

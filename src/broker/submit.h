@@ -35,9 +35,10 @@ void job_fields_defaults(struct job_fields *ret_fields);
 int submit_job(struct broker *b, const struct job_type *type, const struct job_fields *fields,
 	       struct span args, const json_t *tree, const struct submit_origin *origin,
 	       struct job **ret_job, struct refusal *r) GA_MUST_CHECK;
-/* The same from a whole job object. */
-int submit_object(struct broker *b, const json_t *object, const struct submit_origin *origin,
-		  struct job **ret_job, struct refusal *r) GA_MUST_CHECK;
+/* The same from a whole job object, parsed already; `text` is what it was parsed from. */
+int submit_object(struct broker *b, const json_t *object, struct span text,
+		  const struct submit_origin *origin, struct job **ret_job,
+		  struct refusal *r) GA_MUST_CHECK;
 /* The type by that name; -EINVAL with `r` naming the nearest known one. */
 int submit_type(struct broker *b, struct span name, const struct job_type **ret_type,
 		struct refusal *r) GA_MUST_CHECK;

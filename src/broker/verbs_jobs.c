@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "job_view.h"
+#include "json_slice.h"
 #include "json_write.h"
 #include "submit.h"
 #include "text.h"
@@ -19,7 +20,7 @@ static void answer_taken(struct verb_request *q, int status, const char *content
 	buf_done(body);
 }
 
-static void submit_one(struct verb_request *q, const json_t *object)
+static void submit_one(struct verb_request *q, const json_t *object, struct span text)
 {
 	const struct submit_origin origin = { .waits = verb_param(q, "wait", (char[2]){ 0 }, 2) };
 	int64_t deadline = verb_wait_deadline(q);
@@ -29,7 +30,7 @@ static void submit_one(struct verb_request *q, const json_t *object)
 
 	if (deadline < 0)
 		return;
-	if (submit_object(q->broker, object, &origin, &job, &r) < 0) {
+	if (submit_object(q->broker, object, text, &origin, &job, &r) < 0) {
 		verb_refuse(q, &r);
 		return;
 	}
@@ -42,13 +43,14 @@ static void submit_one(struct verb_request *q, const json_t *object)
 }
 
 /* An acknowledgement, or the problem, as one element of a batch's answer. */
-static void submit_member(struct verb_request *q, const json_t *object, struct buf *out)
+static void submit_member(struct verb_request *q, const json_t *object, struct span text,
+			  struct buf *out)
 {
 	const struct submit_origin origin = { 0 };
 	struct refusal r;
 	struct job *job;
 
-	if (submit_object(q->broker, object, &origin, &job, &r) == 0) {
+	if (submit_object(q->broker, object, text, &origin, &job, &r) == 0) {
 		job_view(q->broker, job, VIEW_ACK, out);
 		return;
 	}
@@ -59,6 +61,7 @@ static void submit_member(struct verb_request *q, const json_t *object, struct b
 
 static void submit_array(struct verb_request *q, const json_t *array)
 {
+	struct span rest = q->body;
 	struct buf body = BUF_INIT;
 	struct refusal r;
 
@@ -71,7 +74,7 @@ static void submit_array(struct verb_request *q, const json_t *array)
 	json_put_literal(&body, "[");
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		json_put_separator(&body);
-		submit_member(q, json_array_get(array, i), &body);
+		submit_member(q, json_array_get(array, i), json_next_element(&rest), &body);
 	}
 	json_put_literal(&body, "]");
 	answer_taken(q, 200, TYPE_JSON, &body);
@@ -83,7 +86,7 @@ static void submit_line(struct verb_request *q, struct span line, struct buf *ou
 	struct refusal r;
 
 	if (json_read_object(line, "the line", &object, &r) == 0) {
-		submit_member(q, object, out);
+		submit_member(q, object, line, out);
 		json_decref(object);
 	} else {
 		json_put_literal(out, "{\"error\":");
@@ -134,7 +137,7 @@ void verb_submit(struct verb_request *q, struct span unused GA_UNUSED)
 	if (json_is_array(root))
 		submit_array(q, root);
 	else
-		submit_one(q, root);
+		submit_one(q, root, q->body);
 	json_decref(root);
 }
 

@@ -33,13 +33,15 @@ sub next {
 	my ($self, $seconds) = @_;
 	my $select = IO::Select->new($self->{socket});
 	my $end = time + ($seconds // 20);
-	until ($self->{in} =~ s/^([^\n]*)\n//) {
+	my $end_of_line;
+	while (($end_of_line = index $self->{in}, "\n") < 0) {
 		return undef if time > $end;
 		next unless $select->can_read(0.5);
 		my $n = sysread($self->{socket}, $self->{in}, 65536, length $self->{in});
 		return undef unless $n;
 	}
-	return $self->{json}->decode($1);
+	my $line = substr $self->{in}, 0, $end_of_line + 1, '';
+	return $self->{json}->decode($line);
 }
 
 sub ask {
