@@ -1,0 +1,93 @@
+"""The machine as the benchmark sees it: CPUs, and what processes have used of them and of memory."""
+import os
+import time
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def cpus():
+    """The CPUs that we may use, ascending."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def client_cpu():
+    return cpus()[0]
+
+
+def server_cpu():
+    """Another one than the client's where there are two."""
+    return cpus()[-1]
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat from the third on, or None: the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def family(roots):
+    """Those processes and all their descendants."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (stat := _stat(entry)):
+            children.setdefault(int(stat[1]), []).append(int(entry))
+    found, todo = [], list(roots)
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += children.get(pid, [])
+    return found
+
+
+def cpu_seconds(pids):
+    """CPU time that processes have used, with that of their children that ended."""
+    stats = filter(None, map(_stat, pids))
+    return sum(int(field) for stat in stats for field in stat[11:15]) / TICKS_PER_SECOND
+
+
+def memory_kib(pids):
+    """(PSS, RSS) in all: PSS counts a page that several processes share once."""
+    pss = rss = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line.startswith("Pss:"):
+                pss += int(line.split()[1])
+            elif line.startswith("Rss:"):
+                rss += int(line.split()[1])
+    return pss, rss
+
+
+def command_name(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def pin(pid, cpu):
+    """Move all threads of a process to one CPU."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {cpu})
+
+
+def wait_until(condition, what, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"gave up waiting for {what}")
+        time.sleep(0.005)
+
+
+def describe():
+    """One line about the machine, to stand beside the figures."""
+    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), os.uname().machine)
+    load = os.getloadavg()[0]
+    return f"{model}, {len(cpus())} CPUs, Linux {os.uname().release}, load before {load:.2f}"

@@ -1,0 +1,37 @@
+"""No-op jobs with 1,000 in flight, one worker: how many go through. Placed by the kernel."""
+import brokers
+from measure import measure
+from report import aim, table
+
+WINDOW = 1000
+MARK = "NATS request-reply"
+RECORDS, LINES = "gatherd, client.h", "gatherd, JSON lines"
+
+
+def subjects(bench):
+    def no_ops(kind, name, jobs, window=WINDOW, **options):
+        return kind(bench, name, bench.count(jobs), window, {}, **options)
+
+    own = [] if bench.peers_only else [
+        brokers.gatherd(bench, "records", RECORDS, bench.count(1000000), WINDOW, {}),
+        brokers.gatherd(bench, "lines", LINES, bench.count(300000), WINDOW, {}),
+    ]
+    return own + [
+        no_ops(brokers.zeromq, "ZeroMQ, one a message", 1000000),
+        no_ops(brokers.zeromq, "ZeroMQ, 64 a message", 6400000, 1024, pack=64),
+        no_ops(brokers.nats, MARK, 1000000),
+        no_ops(brokers.redis, "Redis lists", 300000),
+        no_ops(brokers.beanstalkd, "beanstalkd", 50000),
+        no_ops(brokers.gearman, "gearmand", 50000),
+    ]
+
+
+def report(bench):
+    figures = measure(bench, subjects(bench))
+    text = table(f"flood: no-ops, {WINDOW:,} in flight, one worker", figures,
+                 ["jobs/s", "CPU us a job", "p50 us", "p99 us", "PSS MiB", "RSS MiB"], ("rate", lambda f: f.rate), MARK)
+    if RECORDS in figures:
+        text += "\n" + "\n".join([
+            aim("jobs/s by client.h, against NATS", figures[RECORDS].rate, figures[MARK].rate, at_least=True),
+            aim("jobs/s by JSON lines", figures[LINES].rate, 100000, at_least=True)]) + "\n"
+    return text
