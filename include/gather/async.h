@@ -31,7 +31,8 @@ typedef struct ga_future ga_future;
 typedef int (*ga_coroutine_fn)(const void *arg);
 typedef void (*ga_done_fn)(ga_future *future, void *arg);
 
-/* Run `main` on a new loop; its result, or -ENOMEM. The first SIGINT cancels main. At the end all other tasks are
+/* Run `main` on a new loop; its result, or -ENOMEM; -EBUSY: this thread has a loop; -EDEADLK: main waits for what nothing
+ * can bring. The first SIGINT cancels main, unless the program handles or ignores it. At the end all other tasks are
  * cancelled and joined, and the executor too. */
 GA_API int ga_run(ga_coroutine_fn main, const void *arg);
 GA_API int64_t ga_now(void); /* CLOCK_MONOTONIC, as of now */
@@ -40,11 +41,12 @@ GA_API int64_t ga_now(void); /* CLOCK_MONOTONIC, as of now */
 
 struct ga_spawn_options {
 	const char *name;   /* shown by reports; borrowed, e.g. a literal */
-	size_t stack_bytes; /* 0: 64 KiB; rounded up to 16, 64 or 256 KiB */
+	size_t stack_bytes; /* 0: 64 KiB; rounded up to 16, 64 or 256 KiB, guard page included */
 	bool eager;         /* run at once until it suspends first */
 };
 
-/* Start a task. NULL: no memory (ga_gather() and the others take NULL as a child that failed with -ENOMEM). */
+/* Start a task. NULL: no memory (ga_gather() and the others take NULL as a child that failed with -ENOMEM). Its stack comes
+ * at its first run: where there is none (-EAGAIN) or none so large (-EINVAL), it ends with that and its body never runs. */
 GA_API ga_future *ga_spawn(ga_coroutine_fn fn, const void *arg);
 GA_API ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg,
 				const struct ga_spawn_options *options);
@@ -111,16 +113,18 @@ GA_API int ga_timeout_exit(struct ga_timeout *scope, int result);
 /* ---- threads ---- */
 
 /* Run fn(arg) in the thread pool; resolves with what it returns. IO: many threads, free of the loop's CPU pin.
- * CPU: one thread a loop, that keeps it. Cancelling abandons the wait, not the work: `arg` must outlive the work. */
+ * CPU: one thread a loop, that keeps it. Cancelling abandons the wait, not the work that has begun: `arg` must outlive it;
+ * work that no thread has begun is never run. */
 enum ga_pool { GA_POOL_IO, GA_POOL_CPU };
 GA_API ga_future *ga_executor(enum ga_pool pool, int (*fn)(void *arg), void *arg);
-/* The same, and `after(arg)` is called on the loop once fn has returned, abandoned or not: there arg can be freed. */
+/* The same, and `after(arg)` is called on the loop once fn has returned, or will never run: there arg can be freed. */
 GA_API ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 				   void (*after)(void *arg));
 
 /* ---- signals ---- */
 
-/* Resolves with the signal's number when it next arrives; the signal's default action is off from then on. */
+/* Resolves with the signal's number when it next arrives; its default action is off until the loop ends. Arrivals while
+ * no future waits are remembered as one. NULL: no such signal, another thread's loop has the signals, or no memory. */
 GA_API ga_future *ga_signal_future(int signal);
 
 #ifdef __cplusplus

@@ -89,7 +89,12 @@ int fiber_new(struct stacks *s, size_t stack_bytes, void (*fn)(void *arg), void 
 	ASAN_UNPOISON_MEMORY_REGION(stack.base, stack.size); /* from its last user's frames */
 #endif
 	f = fiber_on(&stack);
-	*f = (struct fiber){ .stack = stack, .fn = fn, .arg = arg };
+	f->stack = stack;
+	f->fn = fn;
+	f->arg = arg;
+	f->name = NULL;
+	f->ended = false;
+	f->asan_fake_stack = NULL;
 	context_make(&f->context, stack.base, (size_t)((char *)f - stack.base), fiber_main, f);
 	f->valgrind_id = VALGRIND_STACK_REGISTER(stack.base, stack.base + stack.size);
 #ifdef WITH_TSAN

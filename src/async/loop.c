@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* Between two polls the calls run at most so many times over, and start no further round after so many calls. */
-#define ROUNDS_PER_TURN 32
+#define ROUNDS_PER_TURN 64
 #define CALLS_PER_TURN 256
 
 struct loop {

@@ -15,6 +15,8 @@ static const struct future_ops task_ops = { .kind = "task", .cancel = task_cance
 
 static void task_move(struct task *t, enum task_state to);
 static struct task *task_take(struct runtime *rt);
+static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
+		      const struct ga_spawn_options *options);
 static void take_turn(struct loop_call *c);
 static int task_start(struct runtime *rt, struct task *t);
 static void task_main(void *arg);
@@ -33,14 +35,9 @@ ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg, const struct ga_sp
 
 	if (!t)
 		return NULL;
-	*t = (struct task){ .fn = fn, .arg = arg, .state = TASK_NEW, .cancels = rt->closing };
-	if (options) {
-		t->name = options->name;
-		t->stack_bytes = (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX);
-	}
-	future_init(&t->future, &task_ops);
-	t->future.refs++; /* the loop's, until it ends */
-	loop_call_init(&t->turn, take_turn, t);
+	task_init(t, fn, arg, options);
+	t->cancels = rt->closing;
+	t->account = rt->account ? atomic_load_explicit(rt->account, memory_order_relaxed) : 0;
 	list_push_back(&rt->tasks, &t->all);
 	if (options && options->eager)
 		take_turn(&t->turn);
@@ -152,12 +149,44 @@ static struct task *task_take(struct runtime *rt)
 	return t;
 }
 
+/* Field by field: for a structure of this size compilers clear memory by a string instruction, dearer than a switch. */
+static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
+		      const struct ga_spawn_options *options)
+{
+	future_init(&t->future, &task_ops);
+	t->future.refs++; /* the loop's, until it ends */
+	loop_call_init(&t->turn, take_turn, t);
+	t->fn = fn;
+	t->arg = arg;
+	t->name = options ? options->name : NULL;
+	t->stack_bytes = options ? (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX) : 0;
+	t->fiber = NULL;
+	t->park = NULL;
+	t->scopes = NULL;
+	t->expired = 0;
+	t->state = TASK_NEW;
+}
+
+/* Returns what stood there before. */
+static inline uint64_t account_switch(struct runtime *rt, uint64_t to)
+{
+	uint64_t before;
+
+	if (!rt->account)
+		return 0;
+	before = atomic_load_explicit(rt->account, memory_order_relaxed);
+	atomic_store_explicit(rt->account, to, memory_order_relaxed);
+	return before;
+}
+
 /* On the loop's stack, or for an eager task on its spawner's. */
 static void take_turn(struct loop_call *c)
 {
 	struct task *t = c->arg;
 	struct runtime *rt = runtime_current();
 	struct task *resumer = rt->current;
+	uint64_t before;
+	bool ended;
 
 	if (t->state == TASK_NEW) {
 		int r = task_start(rt, t);
@@ -169,11 +198,12 @@ static void take_turn(struct loop_call *c)
 	}
 	task_move(t, TASK_RUNNING);
 	rt->current = t;
-	if (!fiber_resume(t->fiber)) {
-		rt->current = resumer;
-		return;
-	}
+	before = account_switch(rt, t->account);
+	ended = fiber_resume(t->fiber);
+	(void)account_switch(rt, before);
 	rt->current = resumer;
+	if (!ended)
+		return;
 	fiber_free(rt->stacks, t->fiber);
 	t->fiber = NULL;
 	task_end(rt, t, t->future.result);

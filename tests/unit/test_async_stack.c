@@ -2,6 +2,7 @@
 #include "async_check.h"
 #include "stack.h"
 #include "tap_main.h"
+#include <execinfo.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +230,26 @@ static void another_fault_is_not_called_an_overflow(void **state GA_UNUSED)
 	assert_null(strstr(text, "libgather: stack overflow"));
 }
 
+static int count_frames(int depth)
+{
+	void *frames[64];
+
+	return depth > 0 ? count_frames(depth - 1) + 0 * depth : backtrace(frames, 64);
+}
+
+static int backtrace_in_a_task(const void *unused GA_UNUSED)
+{
+	return count_frames(3);
+}
+
+/* An unwinder that ran on past the first frame would fill the array, or fault. */
+static void a_backtrace_ends_at_the_tasks_first_frame(void **state GA_UNUSED)
+{
+	int frames = run_virtual(backtrace_in_a_task);
+
+	assert_in_range(frames, 2, 20);
+}
+
 static int park_for_ever(const void *unused GA_UNUSED)
 {
 	return ga_sleep(GA_NEVER);
@@ -285,6 +306,7 @@ int main(void)
 		cmocka_unit_test(touching_a_guard_is_a_segmentation_fault),
 		cmocka_unit_test(an_overflow_ends_the_process_and_names_the_task),
 		cmocka_unit_test(another_fault_is_not_called_an_overflow),
+		cmocka_unit_test(a_backtrace_ends_at_the_tasks_first_frame),
 		cmocka_unit_test(a_task_without_a_stack_ends_with_eagain),
 		cmocka_unit_test(many_tasks_run_on_guards_of_either_kind),
 	};
