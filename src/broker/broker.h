@@ -36,7 +36,7 @@ struct broker {
 	struct acks *acks; /* by slot */
 	uint32_t ack_slots;
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
-	struct loop_call gone_call;
+	struct loop_call gone_call, go_on;
 	struct map waits; /* struct wait by job id: who asked to be told of a job's end */
 	struct loop_hook turn;
 	struct loop_timer wake, pulse;

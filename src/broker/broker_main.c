@@ -21,6 +21,7 @@ static void on_wake(struct loop_timer *t);
 static void on_pulse(struct loop_timer *t);
 static void on_control(struct io_watch *w, unsigned events);
 static void on_gone(struct loop_call *c);
+static void on_go_on(struct loop_call *c);
 static void check_drained(struct broker *b);
 
 int broker_main(const struct role *r)
@@ -104,6 +105,7 @@ static int start(struct broker *b)
 	loop_timer_init(&b->wake, on_wake, b);
 	loop_timer_init(&b->pulse, on_pulse, b);
 	loop_call_init(&b->gone_call, on_gone, b);
+	loop_call_init(&b->go_on, on_go_on, b);
 	b->started_at = clock_boottime();
 	/* Before the link's own hook: what is decided in a turn leaves in the same turn. */
 	loop_hook_add(b->loop, &b->turn, on_turn, b);
@@ -124,6 +126,8 @@ struct engine *broker_engine(struct broker *b)
 
 		b->turn_begun = true;
 		b->wall_offset = wall - now;
+		/* Also when the event comes from a later hook: this turn's end has passed then. */
+		loop_call_soon(b->loop, &b->go_on);
 		engine_advance(b->engine, now, wall);
 	}
 	return b->engine;
@@ -134,6 +138,11 @@ void broker_client_gone(struct broker *b, uint64_t client)
 	if (buf_append(&b->gone, &client, sizeof(client)) < 0)
 		abort();
 	loop_call_soon(b->loop, &b->gone_call);
+}
+
+/* The turn itself does the work; the call keeps the poll from waiting. */
+static void on_go_on(struct loop_call *c GA_UNUSED)
+{
 }
 
 static void on_gone(struct loop_call *c)
@@ -175,8 +184,6 @@ static void on_turn(struct loop_hook *h)
 		dispatch_actions(b);
 		http_front_flush(b->http);
 	}
-	if (b->turn_begun)
-		loop_call_soon(b->loop, &b->gone_call); /* go on in the next turn, without waiting */
 	connections_flush(&b->connections);
 	if (decided) {
 		arm_wake(b);
