@@ -1,0 +1,79 @@
+#include "charge.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static struct shared_page nobodys;
+static struct shared_page *current = &nobodys;
+static struct runtime *runtime;
+_Atomic uint64_t *charge_cell = &nobodys.on_cpu;
+
+static _Thread_local bool is_loop;
+static _Thread_local bool is_open; /* fatal signals aren't blocked: pools block all, and then no handler is called */
+static _Thread_local uint64_t charged; /* of a pool's thread */
+
+static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
+static struct sigaction previous[ARRAY_SIZE(fatal_signals)];
+
+/* Let the signal do what it would have done without this handler: again, once it is no longer blocked. */
+static void pass_on(int sig)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++)
+		if (fatal_signals[i] == sig)
+			(void)sigaction(sig, &previous[i], NULL);
+	(void)raise(sig);
+}
+
+/* What was sent by another process (the supervisor, to a loop that hangs) may come to any thread and tells nothing. */
+static void on_fatal(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!is_loop && info->si_code != SI_USER) {
+		charge_cell = &nobodys.on_cpu; /* the loop goes on until all is over, and must not write over it */
+		if (runtime)
+			runtime->account = charge_cell;
+		atomic_store_explicit(&current->on_cpu, charged, memory_order_relaxed);
+	}
+	pass_on(sig);
+}
+
+int charge_install(struct shared_page *page)
+{
+	struct sigaction action = { .sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	charge_to(page);
+	is_loop = true;
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++)
+		if (sigaction(fatal_signals[i], &action, &previous[i]) < 0)
+			return -errno;
+	return 0;
+}
+
+void charge_to(struct shared_page *page)
+{
+	current = page;
+	charge_cell = &page->on_cpu;
+	charge(0);
+}
+
+void charge_tasks(struct runtime *rt)
+{
+	runtime = rt;
+	rt->account = charge_cell;
+}
+
+void charge_thread(uint64_t token)
+{
+	sigset_t fatal;
+
+	charged = token;
+	if (is_open)
+		return;
+	sigemptyset(&fatal);
+	for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++)
+		sigaddset(&fatal, fatal_signals[i]);
+	(void)pthread_sigmask(SIG_UNBLOCK, &fatal, NULL);
+	is_open = true;
+}
