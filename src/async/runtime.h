@@ -6,6 +6,7 @@
 #pragma once
 #include "loop.h"
 #include "stack.h"
+#include <stdatomic.h>
 
 struct task;
 struct executor;
@@ -21,6 +22,9 @@ struct runtime {
 	bool closing;              /* spawned tasks are cancelled at birth */
 	struct executor *executor; /* NULL: not used yet */
 	struct signals *signals;   /* NULL: not used yet */
+	/* For whom the loop's thread works now, as the loop's owner sees it, or NULL: a task takes over at its spawn what
+	 * stands here, and it stands here again whenever the task runs. */
+	_Atomic uint64_t *account;
 };
 
 /* This thread's runtime, made for its loop if need be. NULL: no loop, or no memory. */
