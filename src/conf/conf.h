@@ -16,29 +16,29 @@ struct conf_list {
 };
 
 struct conf {
-	char *socket;          /* path of the Unix socket, "/run/gatherd/gatherd.sock" */
-	char *socket_mode;     /* "0660" */
-	char *state_dir;       /* "/var/lib/gatherd": the epoch and the lock; one broker each */
-	char *runtime_dir;     /* "/run/gatherd": the workers' ZeroMQ socket */
+	char *socket;             /* path of the Unix socket, "/run/gatherd/gatherd.sock" */
+	char *socket_mode;        /* "0660" */
+	char *state_dir;          /* "/var/lib/gatherd": the epoch and the lock; one broker each */
+	char *runtime_dir;        /* "/run/gatherd": the workers' ZeroMQ socket */
 	struct conf_list plugins; /* further job type modules, absolute paths */
-	char *worker_dir;      /* where the built-in job types are */
-	int64_t workers;       /* 0: one per allowed core, never more than the CPU quota rounded up */
-	bool pin;              /* "auto" | "off" */
+	char *worker_dir;         /* where the built-in job types are */
+	int64_t workers; /* 0: one per allowed core, never more than the CPU quota rounded up */
+	bool pin;        /* "auto" | "off" */
 	int64_t capacity_light, capacity_net, capacity_proc, capacity_cpu; /* of each worker */
-	int64_t max_jobs;      /* unfinished, then 429 */
-	int64_t max_body;      /* bytes of one JSON body or line */
+	int64_t max_jobs; /* unfinished, then 429 */
+	int64_t max_body; /* bytes of one JSON body or line */
 	int64_t max_connections;
-	int64_t finished_bytes; /* kept results in memory */
-	int64_t result_ttl, failed_ttl; /* ns */
-	int64_t drain_timeout; /* ns */
-	int64_t hang_warn, hang_abort, hang_kill; /* ns: 2 s, 10 s, 12 s */
+	int64_t finished_bytes;                         /* kept results in memory */
+	int64_t result_ttl, failed_ttl;                 /* ns */
+	int64_t drain_timeout;                          /* ns */
+	int64_t hang_warn, hang_abort, hang_kill;       /* ns: 2 s, 10 s, 12 s */
 	int64_t broker_restarts, broker_restart_window; /* 3 in 60 s, then exit non-zero */
 	int64_t worker_restarts, worker_restart_window; /* 5 in 10 s, then every 30 s */
-	char *log_level;       /* error warning notice info debug */
+	char *log_level;                                /* error warning notice info debug */
 	struct conf_list http_allow; /* http.allow: addresses that http jobs may reach though private */
 };
 
-struct conf_issue { /* where and why a file was refused */
+struct conf_issue {     /* where and why a file was refused */
 	char text[512]; /* "gatherd.conf:12: workers = -1: takes a number from 0 to 4096" */
 };
 
@@ -47,7 +47,8 @@ struct conf_issue { /* where and why a file was refused */
 int conf_load(const char *path, struct conf **ret_conf, struct conf_issue *ret_issue) GA_MUST_CHECK;
 int conf_defaults(struct conf **ret_conf) GA_MUST_CHECK;
 /* From text, as conf_dump() writes it or a user would. */
-int conf_parse(const char *text, const char *name, struct conf **ret_conf, struct conf_issue *ret_issue) GA_MUST_CHECK;
+int conf_parse(const char *text, const char *name, struct conf **ret_conf,
+	       struct conf_issue *ret_issue) GA_MUST_CHECK;
 /* Set one option as the command line does: "workers=2", "http.allow=10.0.0.0/8 localhost:8080". Checked like the file;
  * -EINVAL: nothing changed. */
 int conf_set(struct conf *c, const char *assignment, struct conf_issue *ret_issue) GA_MUST_CHECK;

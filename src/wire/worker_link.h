@@ -29,11 +29,13 @@ struct router_events {
 };
 /* Bind at an absolute ipc path in a private directory; a stale socket there is replaced. -ENAMETOOLONG: over 107
  * characters; -EINVAL: not absolute. */
-int router_open(struct loop *l, const char *path, const struct router_events *events, void *arg, struct router **ret_router) GA_MUST_CHECK;
+int router_open(struct loop *l, const char *path, const struct router_events *events, void *arg,
+		struct router **ret_router) GA_MUST_CHECK;
 /* Queue a record for a peer that has been heard of. -ENOTCONN: unknown or gone (what was queued for it is dropped); if it
  * comes back, it is heard of again. */
 int router_send(struct router *r, struct peer_name to, const struct record *record) GA_MUST_CHECK;
-void router_forget(struct router *r, struct peer_name peer); /* it died: drop its outbox; ignore what still comes from it */
+void router_forget(struct router *r,
+		   struct peer_name peer); /* it died: drop its outbox; ignore what still comes from it */
 size_t router_backlog(const struct router *r, struct peer_name peer); /* bytes not handed to ZeroMQ yet */
 /* Read and deliver whatever has arrived already, now (before a lost worker's jobs are returned). */
 void router_drain(struct router *r);
@@ -43,10 +45,11 @@ struct dealer;
 struct dealer_events {
 	void (*record)(void *arg, const struct record *r);
 	void (*garbage)(void *arg, const char *why);
-	void (*connected)(void *arg);    /* also again after the broker came back: say HELLO */
+	void (*connected)(void *arg); /* also again after the broker came back: say HELLO */
 	void (*disconnected)(void *arg);
 };
-int dealer_open(struct loop *l, const char *path, struct peer_name self, const struct dealer_events *events, void *arg,
+int dealer_open(struct loop *l, const char *path, struct peer_name self,
+		const struct dealer_events *events, void *arg,
 		struct dealer **ret_dealer) GA_MUST_CHECK;
 /* -ENOTCONN before `connected` and after `disconnected`: a new connection starts with HELLO, nothing is carried over. */
 int dealer_send(struct dealer *d, const struct record *record) GA_MUST_CHECK;
