@@ -215,7 +215,7 @@ static int check_types(struct registry *r, const char *path, size_t first)
 static int add_module(struct registry *r, const char *path)
 {
 	struct module *modules = reallocarray(r->modules, r->module_count + 1, sizeof(*modules));
-	const struct ga_plugin *plugin;
+	const struct ga_plugin *plugin = NULL;
 	size_t first = r->type_count;
 	struct module *m;
 	int error;
