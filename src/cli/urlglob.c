@@ -147,15 +147,16 @@ static bool parse(struct urlglob *g, const char *text, bool literal, char *why, 
 	}
 }
 
-/* An IPv6 address in brackets right behind "://" (and user@): its length with both brackets, or 0. */
+/* An IPv6 address (it has two colons, a range at most one) right behind "://" or "user@": its length with both brackets,
+ * or 0. */
 static size_t address_length(const char *start, const char *bracket)
 {
-	size_t length = strspn(bracket + 1, "0123456789abcdefABCDEF:.%");
 	bool host = bracket - start >= 3 && (!memcmp(bracket - 3, "://", 3) || bracket[-1] == '@');
+	size_t length = strcspn(bracket, "]"), colons = 0;
 
-	if (!host || bracket[length + 1] != ']' || !memchr(bracket + 1, ':', length))
-		return 0;
-	return length + 2;
+	for (size_t i = 0; i < length; i++)
+		colons += bracket[i] == ':';
+	return host && bracket[length] && colons > 1 ? length + 1 : 0;
 }
 
 static const char *parse_number(const char *p, uint64_t *ret_value)
