@@ -17,7 +17,7 @@ static enum pulse_sign sign_of(int64_t silent, const struct pulse_limits *limits
 
 enum pulse_sign pulse_look(struct pulse *p, const struct pulse_limits *limits, int64_t now, int64_t beat)
 {
-	int64_t passed = MIN(now - p->looked, PULSE_LOOK_MAX);
+	int64_t passed = MIN(now - p->looked, limits->warn / 2);
 	enum pulse_sign sign;
 
 	p->looked = now;

@@ -1,13 +1,11 @@
 /*
  * pulse.h — whether a child's loop still turns, by its heartbeat. Pure.
  *
- * Silence is summed up look by look, and one look counts for PULSE_LOOK_MAX at most: when the supervisor itself was
- * stopped (a suspended machine, a frozen cgroup, SIGSTOP), the children were too, and are not to be killed for it.
+ * Silence is summed up look by look, and one look counts for half the warning's time at most: when the supervisor itself
+ * was stopped (a suspended machine, a frozen cgroup, SIGSTOP), the children were too, and are not to be killed for it.
  */
 #pragma once
 #include <stdint.h>
-
-#define PULSE_LOOK_MAX (INT64_C(1000) * 1000 * 1000)
 
 enum pulse_sign {
 	PULSE_FINE,  /* nothing to do */
