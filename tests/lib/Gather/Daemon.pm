@@ -177,13 +177,27 @@ sub processes {
 	return below($self->{pid});
 }
 
-# Pids of the role's processes, of workers by slot.
+# Pids of the role's processes; of workers by slot, those that live.
 sub role_pids {
 	my ($self, $role) = @_;
 	my $all = $self->processes;
 	my %slot = map { $_ => $all->{$_} =~ /--slot (\d+)/ ? $1 : 0 } keys %$all;
+	my @pids = sort { $slot{$a} <=> $slot{$b} } grep { $all->{$_} =~ /--role \Q$role\E\b/ } keys %$all;
 
-	return sort { $slot{$a} <=> $slot{$b} } grep { $all->{$_} =~ /--role \Q$role\E\b/ } keys %$all;
+	return @pids;
+}
+
+# The pid of the worker in this slot, waited for while there is none.
+sub worker_pid {
+	my ($self, $slot) = @_;
+
+	return poll_until(
+		sub {
+			my $all = $self->processes;
+			my ($pid) = grep { $all->{$_} =~ /--role worker --slot $slot / } keys %$all;
+			return $pid;
+		}
+	);
 }
 
 sub below {
