@@ -1,9 +1,9 @@
 /*
  * main.c — gatherd: the supervisor, or one of its children when it was started with --role.
  */
+#include "configuration.h"
 #include "log.h"
 #include "role.h"
-#include "settings.h"
 #include "supervisor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static int check(const struct options *o)
 	struct conf_issue issue;
 	struct conf *c;
 
-	if (settings_load(o, &c, &issue) < 0) {
+	if (configuration_load(o, &c, &issue) < 0) {
 		fprintf(stderr, "gatherd: %s\n", issue.text);
 		return EX_CONFIG;
 	}

@@ -1,5 +1,5 @@
+#include "configuration.h"
 #include "memory_file.h"
-#include "settings.h"
 #include "state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static void take(struct supervisor *s, struct conf *next)
 		log_warning("these options change at the next start only: %s", kept.text);
 	conf_free(s->conf);
 	s->conf = next;
-	s->launch.level = settings_log_level(next);
+	s->launch.level = configuration_log_level(next);
 	log_set_level(s->launch.level);
 	family_tell(s, CONTROL_RELOAD);
 	log_notice("configuration reloaded");
@@ -52,7 +52,7 @@ void reload_tick(struct supervisor *s)
 			return;
 	s->reload_wanted = false;
 	service_reloading(false);
-	if (settings_load(s->options, &next, &issue) < 0)
+	if (configuration_load(s->options, &next, &issue) < 0)
 		log_error("not reloaded, the configuration stays as it was: %s", issue.text);
 	else
 		take(s, next);

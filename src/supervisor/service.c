@@ -1,5 +1,5 @@
 #include "clock.h"
-#include "settings.h"
+#include "configuration.h"
 #include "state.h"
 #include <limits.h>
 #include <stdio.h>

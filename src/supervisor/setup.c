@@ -1,7 +1,7 @@
 #include "clock.h"
+#include "configuration.h"
 #include "memory_file.h"
 #include "place.h"
-#include "settings.h"
 #include "spawn.h"
 #include "state.h"
 #include <errno.h>
@@ -88,11 +88,11 @@ static int setup_configuration(struct supervisor *s)
 {
 	struct conf_issue issue;
 
-	if (settings_load(s->options, &s->conf, &issue) < 0) {
+	if (configuration_load(s->options, &s->conf, &issue) < 0) {
 		log_error("%s", issue.text);
 		return EX_CONFIG;
 	}
-	s->launch.level = settings_log_level(s->conf);
+	s->launch.level = configuration_log_level(s->conf);
 	log_set_level(s->launch.level);
 	return 0;
 }
@@ -127,7 +127,7 @@ static int setup_lock(struct supervisor *s)
 static int setup_places(struct supervisor *s)
 {
 	char buffer[PATH_MAX];
-	const char *own = settings_directory(s->options, buffer, sizeof(buffer));
+	const char *own = configuration_directory(s->options, buffer, sizeof(buffer));
 	int r = own ? place_make_own(own) : 0, status;
 
 	if (r < 0) {

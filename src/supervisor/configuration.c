@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "configuration.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@ static int places_set(const struct options *o, struct conf *c, struct conf_issue
 static int build_tree_set(struct conf *c, struct conf_issue *issue);
 static int set(struct conf *c, struct conf_issue *issue, const char *format, ...) GA_PRINTF(3, 4);
 
-int settings_load(const struct options *o, struct conf **ret_conf, struct conf_issue *ret_issue)
+int configuration_load(const struct options *o, struct conf **ret_conf, struct conf_issue *ret_issue)
 {
 	struct conf *c = NULL;
 	int r;
@@ -37,7 +37,7 @@ int settings_load(const struct options *o, struct conf **ret_conf, struct conf_i
 	return 0;
 }
 
-enum log_level settings_log_level(const struct conf *c)
+enum log_level configuration_log_level(const struct conf *c)
 {
 	static const struct {
 		const char *name;
@@ -53,7 +53,7 @@ enum log_level settings_log_level(const struct conf *c)
 	return LEVEL_INFO;
 }
 
-const char *settings_directory(const struct options *o, char *buffer, size_t size)
+const char *configuration_directory(const struct options *o, char *buffer, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
@@ -114,7 +114,7 @@ static int build_tree_set(struct conf *c, struct conf_issue *issue)
 static int places_set(const struct options *o, struct conf *c, struct conf_issue *issue)
 {
 	char buffer[PATH_MAX];
-	const char *directory = settings_directory(o, buffer, sizeof(buffer));
+	const char *directory = configuration_directory(o, buffer, sizeof(buffer));
 	int r;
 
 	if (!directory)
