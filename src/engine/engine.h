@@ -1,14 +1,14 @@
 /*
  * engine.h — the pure heart: which job runs where, and what becomes of it.
  *
- * A deterministic state machine: events in, actions out. No clock (the caller says what time it is), no I/O, no threads,
- * no library but base. It owns all jobs; a `struct job *` that it hands out is valid until the caller's next
+ * A deterministic state machine: events in, actions out. No clock (the caller says what time it is), no I/O, no
+ * threads, no library but base. It owns all jobs; a `struct job *` that it hands out is valid until the caller's next
  * engine_reap(). All time is the caller's one clock in nanoseconds (the broker passes CLOCK_BOOTTIME); the wall clock
  * comes in only to make ids.
  *
- * Invariants, checked by engine_check(): a job is in exactly one state and in exactly the lists of that state; an attempt
- * is dispatched once; per worker and class, held <= capacity; ready jobs of one (queue, class) leave by priority, then
- * in order of acceptance; counters equal recounts.
+ * Invariants, checked by engine_check(): a job is in exactly one state and in exactly the lists of that state; an
+ * attempt is dispatched once; per worker and class, held <= capacity; ready jobs of one (queue, class) leave by
+ * priority, then in order of acceptance; counters equal recounts.
  */
 #pragma once
 #include "bytes.h"
@@ -53,7 +53,8 @@ struct submission {
 /* Accept a job: READY. -ENOBUFS: max_jobs reached; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
  * Then nothing changed. */
 int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
-/* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer kept. */
+/* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer
+ * kept. */
 int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) GA_MUST_CHECK;
 /* Ask for a job's end: at once if it waits; a running one gets ACTION_CANCEL and ends with its result (a success that
  * arrives first stands; anything else then counts as cancelled). -EALREADY: it has finished; -ENOMEM: not asked. */
@@ -84,15 +85,16 @@ struct engine_worker {
 /* The supervisor started an incarnation, or (after a broker's restart) says that it lives: attempts may be held by it.
  * -EINVAL: not a slot, or incarnation 0; -EBUSY: the slot's earlier incarnation must be lost first; -ENOMEM. */
 int engine_worker_started(struct engine *e, uint32_t slot, uint64_t incarnation) GA_MUST_CHECK;
-/* It has registered: jobs flow. Again: its capacity changes, what it holds stays. -ESTALE: not the slot's live incarnation. */
+/* It has registered: jobs flow. Again: its capacity changes, what it holds stays. -ESTALE: not the slot's live
+ * incarnation. */
 int engine_worker_joined(struct engine *e, const struct engine_worker *w) GA_MUST_CHECK;
-/* What a registered worker says it holds: true: keep it (it is the job's current attempt; if it is to be cancelled, there is
- * an ACTION_CANCEL again); false: cancel it. */
+/* What a registered worker says it holds: true: keep it (it is the job's current attempt; if it is to be cancelled,
+ * there is an ACTION_CANCEL again); false: cancel it. */
 bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token);
 /* No new jobs to it; those it holds may end or come back. */
 void engine_worker_drains(struct engine *e, uint32_t slot);
-/* It is dead: its jobs are ready again, uncharged, but the one with token `culprit` (0: none) is charged with a crash by
- * `signal` (0: a hang); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
+/* It is dead: its jobs are ready again, uncharged, but the one with token `culprit` (0: none) is charged with a crash
+ * by `signal` (0: a hang); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
 #define MAX_CRASHES 3
 void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
 			int signal);
@@ -107,7 +109,8 @@ struct attempt_result {
 	struct span meta;          /* JSON object, or empty */
 	struct span body;
 };
-/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the same.
+/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the
+ * same.
  * -ENOMEM: nothing changed, the attempt still runs: don't acknowledge it. */
 int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
 /* A slot that an abandoned attempt withheld is free again. */

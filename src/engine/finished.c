@@ -1,6 +1,6 @@
 /*
- * Finished jobs: each leaves at the end of its lifetime, or earlier where they take more than max_finished_bytes together:
- * then delivered ones first, then the oldest.
+ * Finished jobs: each leaves at the end of its lifetime, or earlier where they take more than max_finished_bytes
+ * together: then delivered ones first, then the oldest.
  */
 #include "clock.h"
 #include "engine_parts.h"

@@ -1,6 +1,6 @@
 /*
- * All jobs by sequence, and the memory that they stand in: chunks of cells, so that a job costs no header of malloc's, and
- * a chunk without jobs goes back to the system.
+ * All jobs by sequence, and the memory that they stand in: chunks of cells, so that a job costs no header of malloc's,
+ * and a chunk without jobs goes back to the system.
  */
 #include "engine_parts.h"
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * Ready jobs, by (queue, class), then priority, then acceptance. Each step costs the same however many jobs wait, but for
- * those that come back out of order, which cost a heap's logarithm.
+ * Ready jobs, by (queue, class), then priority, then acceptance. Each step costs the same however many jobs wait, but
+ * for those that come back out of order, which cost a heap's logarithm.
  */
 #include "engine_parts.h"
 #include <errno.h>

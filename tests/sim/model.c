@@ -71,6 +71,7 @@ void model_submitted(struct model *m, const struct job *job, const struct submis
 		.id = job->id,
 		.sequence = job->sequence,
 		.client = s->client,
+		.tag = s->tag,
 		.state = JOB_READY,
 		.job_class = s->job_class,
 		.queue = queue,
@@ -197,7 +198,8 @@ void model_advanced(struct model *m, int64_t now)
 	}
 }
 
-/* All that was expected must be told, and then as many dispatches as there is room for, each to the job whose turn it is. */
+/* All that was expected must be told, and then as many dispatches as there is room for, each to the job whose turn it
+ * is. */
 void model_actions(struct model *m, const struct action *actions, size_t count)
 {
 	int last_queue[CLASS_COUNT] = { -1, -1, -1, -1 };
@@ -365,6 +367,8 @@ static void compare_job(struct model *m, const struct model_job *job)
 	MODEL_EXPECT(m, real->token == job->token, "job %llu has another's token", name);
 	MODEL_EXPECT(m, model_final(job) || real->client == job->client,
 		     "job %llu has another client", name);
+	MODEL_EXPECT(m, (engine_retry_due(m->e, real) != INT64_MAX) == (job->state == JOB_RETRYING),
+		     "job %llu retries at a wrong time", name);
 	MODEL_EXPECT(m, job->state != JOB_FAILED || real->error, "job %llu failed without an error",
 		     name);
 }

@@ -2,9 +2,9 @@
  * model.h — what the engine should be doing, written a second time: simply, with arrays and loops.
  *
  * The simulation (sim_engine.c) tells each event to the engine and to the model. The model keeps each job's expected
- * state, and holds the engine's actions against it: an accepted job is in exactly one state and never lost, an attempt is
- * dispatched once, capacity isn't exceeded, queues leave by priority and acceptance and take turns, what should be told is
- * told once. The first contradiction is kept in `why`.
+ * state, and holds the engine's actions against it: an accepted job is in exactly one state and never lost, an attempt
+ * is dispatched once, capacity isn't exceeded, queues leave by priority and acceptance and take turns, what should be
+ * told is told once. The first contradiction is kept in `why`.
  */
 #pragma once
 #include "engine.h"
@@ -14,7 +14,7 @@ enum { MODEL_WORKERS = 6, MODEL_QUEUES = 4, MODEL_CLIENTS = 4, MODEL_GHOSTS = 64
 
 struct model_job {
 	struct uuid id;
-	uint64_t sequence, token, client;
+	uint64_t sequence, token, client, tag;
 	enum job_state state;
 	enum job_class job_class;
 	int queue, priority;

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "model.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,6 +58,7 @@ static void step_submit(struct sim *s)
 		.priority = (int8_t)((int)below(s, (uint64_t)s->priorities * 2 + 1) - s->priorities),
 		.detached = chance(s, 20),
 		.client = below(s, MODEL_CLIENTS),
+		.tag = below(s, 5),
 		.retries = { .max = (uint16_t)below(s, 4),
 			     .initial_ms = (uint32_t)below(s, 2000),
 			     .maximum_ms = 5000,
@@ -170,6 +172,23 @@ static void step_client_gone(struct sim *s)
 	model_client_gone(&s->m, client);
 }
 
+static void step_cancel_tag(struct sim *s)
+{
+	uint64_t client = 1 + below(s, MODEL_CLIENTS), tag = below(s, 5);
+	unsigned asked = engine_cancel_tag(s->m.e, client, tag), expected = 0;
+
+	for (size_t i = 0; i < s->m.count; i++) {
+		struct model_job *job = &s->m.jobs[i];
+
+		if (job->client != client || job->tag != tag || model_final(job))
+			continue;
+		expected++;
+		model_cancel(&s->m, job);
+	}
+	MODEL_EXPECT(&s->m, asked == expected, "%u jobs of a tag are cancelled, should be %u",
+		     asked, expected);
+}
+
 static void step_worker_up(struct sim *s)
 {
 	struct engine_worker joining = { .slot = (uint32_t)below(s, s->workers) };
@@ -279,7 +298,7 @@ static const struct {
 	{ step_submit, 25 },     { step_result, 25 },      { step_turn, 20 },
 	{ step_time, 10 },       { step_stale_result, 5 }, { step_cancel, 4 },
 	{ step_worker_misc, 4 }, { step_worker_up, 3 },    { step_worker_lost, 2 },
-	{ step_retry, 2 },       { step_client_gone, 1 },
+	{ step_retry, 2 },       { step_client_gone, 1 },  { step_cancel_tag, 1 },
 };
 
 static void step(struct sim *s)
@@ -320,11 +339,27 @@ static void start(struct sim *s, uint64_t seed)
 	engine_advance(s->m.e, 1, s->wall);
 }
 
+static void tell(const struct model *m, uint64_t seed, unsigned long limit, unsigned long done)
+{
+	const unsigned long long name = seed;
+	struct engine_counts c;
+
+	engine_counts(m->e, &c);
+	printf("%s %llu - seed %llu keeps its promises for %lu steps\n",
+	       m->broken ? "not ok" : "ok", name, name, limit);
+	printf("# %" PRIu64 " jobs: %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64 " cancelled\n",
+	       c.submitted, c.succeeded, c.failed, c.cancelled);
+	printf("# %" PRIu64 " retries, %" PRIu64 " crashes, %" PRIu64 " stale results, %" PRIu64
+	       " evicted\n",
+	       c.retried, c.crashes, c.stale_results, c.evicted);
+	if (m->broken)
+		printf("# step %lu: %s\n# replay: sim_engine %llu %lu\n", done, m->why, name, done);
+}
+
 /* Whether all went well. */
 static bool simulate(uint64_t seed, unsigned long limit)
 {
 	struct sim s = { 0 };
-	struct engine_counts counts;
 	unsigned long done = 0;
 
 	start(&s, seed);
@@ -333,17 +368,7 @@ static bool simulate(uint64_t seed, unsigned long limit)
 		model_compare(&s.m);
 		done++;
 	}
-	engine_counts(s.m.e, &counts);
-	printf("%s %llu - seed %llu keeps its promises for %lu steps\n", s.m.broken ? "not ok" : "ok",
-	       (unsigned long long)seed, (unsigned long long)seed, limit);
-	printf("# %llu jobs: %llu succeeded, %llu failed, %llu cancelled; %llu retried, %llu crashes, %llu stale, %llu evicted\n",
-	       (unsigned long long)counts.submitted, (unsigned long long)counts.succeeded,
-	       (unsigned long long)counts.failed, (unsigned long long)counts.cancelled,
-	       (unsigned long long)counts.retried, (unsigned long long)counts.crashes,
-	       (unsigned long long)counts.stale_results, (unsigned long long)counts.evicted);
-	if (s.m.broken)
-		printf("# step %lu: %s\n# replay: sim_engine %llu %lu\n", done, s.m.why,
-		       (unsigned long long)seed, done);
+	tell(&s.m, seed, limit, done);
 	engine_free(s.m.e);
 	free(s.m.jobs);
 	return !s.m.broken;
@@ -354,6 +379,7 @@ int main(int argc, char **argv)
 	enum { SEEDS = 8, STEPS = 30000 };
 	int failed = 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0); /* what is told stays told, should it crash */
 	if (argc > 1) {
 		uint64_t seed = strtoull(argv[1], NULL, 10);
 		unsigned long limit = argc > 2 ? strtoul(argv[2], NULL, 10) : STEPS;

@@ -147,6 +147,7 @@ static void a_retryable_failure_waits_longer_each_time_then_is_final(void **stat
 		assert_int_equal(job->state, JOB_RETRYING);
 		assert_string_equal(job->error->code, "oops");
 		assert_int_equal(engine_next_due(rig.e), rig.now + waits_ms[i] * NSEC_PER_MSEC);
+		assert_int_equal(engine_retry_due(rig.e, job), engine_next_due(rig.e));
 		rig_turn(&rig);
 		assert_int_equal(rig_had(&rig, ACTION_RETRYING, job), 1);
 		assert_int_equal(rig.count, 1);
@@ -154,6 +155,7 @@ static void a_retryable_failure_waits_longer_each_time_then_is_final(void **stat
 		assert_int_equal(job->state, JOB_RETRYING);
 		rig_pass(&rig, 1);
 		assert_int_equal(job->state, JOB_READY);
+		assert_int_equal(engine_retry_due(rig.e, job), INT64_MAX);
 	}
 	rig_turn(&rig);
 	rig_fail(&rig, job, true);

@@ -1,4 +1,4 @@
-/* The engine's jobs: how they come in, in which order they leave, how they are found, cancelled, retried and forgotten. */
+/* The engine's jobs: how they come in, in which order they leave, how they are found, cancelled, retried, forgotten. */
 #include "engine_rig.h"
 #include <stdio.h>
 
@@ -414,6 +414,34 @@ static void jobs_of_a_client_that_left_are_cancelled(void **state)
 	rig_close(&rig);
 }
 
+static void a_client_cancels_by_its_own_name_for_a_job(void **state)
+{
+	struct job *ready, *running, *other_tag, *others, *done;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 2);
+	running = rig_submit(&rig, (struct submission){ .client = 1, .tag = 7 });
+	done = rig_submit(&rig, (struct submission){ .client = 1, .tag = 8 });
+	rig_turn(&rig);
+	rig_succeed(&rig, done);
+	engine_worker_drains(rig.e, 0);
+	ready = rig_submit(&rig, (struct submission){ .client = 1, .tag = 7 });
+	other_tag = rig_submit(&rig, (struct submission){ .client = 1, .tag = 6 });
+	others = rig_submit(&rig, (struct submission){ .client = 2, .tag = 7 });
+	assert_int_equal(engine_cancel_tag(rig.e, 1, 7), 2);
+	assert_int_equal(engine_cancel_tag(rig.e, 1, 8), 0); /* it has finished */
+	assert_int_equal(engine_cancel_tag(rig.e, 3, 7), 0);
+	rig_turn(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_CANCEL, running), 1);
+	assert_int_equal(rig_had(&rig, ACTION_FINISHED, ready), 1);
+	assert_int_equal(other_tag->state, JOB_READY);
+	assert_int_equal(others->state, JOB_READY);
+	assert_int_equal(done->state, JOB_SUCCEEDED);
+	rig_close(&rig);
+}
+
 static void delivered_results_leave_first_then_the_oldest(void **state)
 {
 	struct job *jobs[6];
@@ -588,6 +616,7 @@ int main(void)
 		cmocka_unit_test(after_a_cancel_only_success_stands),
 		cmocka_unit_test(a_finished_job_is_retried_by_hand),
 		cmocka_unit_test(jobs_of_a_client_that_left_are_cancelled),
+		cmocka_unit_test(a_client_cancels_by_its_own_name_for_a_job),
 		cmocka_unit_test(delivered_results_leave_first_then_the_oldest),
 		cmocka_unit_test(what_is_kept_is_bounded_by_bytes),
 		cmocka_unit_test(a_job_too_big_to_keep_is_still_told_of),

@@ -1,6 +1,6 @@
 /*
- * What the engine promises for a failed allocation: what can be refused is refused and changes nothing, and what can't be
- * refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
+ * What the engine promises for a failed allocation: what can be refused is refused and changes nothing, and what can't
+ * be refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
  */
 #include "engine_rig.h"
 
