@@ -116,7 +116,8 @@ static void summarize(const struct bulk *b, const struct context *x, const struc
 {
 	struct strbuf text = { 0 };
 
-	if (x->quiet || (w->tally.ok + w->tally.failed < 2 && !w->log.skipped))
+	if (x->quiet || (w->tally.ok + w->tally.failed < 2 && !w->log.skipped) ||
+	    (w->accepted_only && !w->tally.failed))
 		return;
 	if (w->log.skipped)
 		sb_printf(&text, "%llu skipped  ", (unsigned long long)w->log.skipped);
@@ -140,6 +141,10 @@ int bulk_run(struct bulk *b, struct context *x, struct window *w, const char *ty
 		w->options = options.size > 2 ? sb_string(&options) : NULL; /* more than {} */
 		b->tally = &w->tally;
 		tally_start(&w->tally, w->tally.total);
+		if (w->accepted_only) {
+			w->tally.ok_word = "accepted";
+			w->tally.failed_word = "refused";
+		}
 		status = window_run(x, w);
 		summarize(b, x, w);
 	}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,7 +24,8 @@
 #define DIRECTORY_MAX 80
 
 struct local {
-	char directory[DIRECTORY_MAX], socket[DIRECTORY_MAX + 8], log[DIRECTORY_MAX + 8];
+	char directory[DIRECTORY_MAX], socket[DIRECTORY_MAX + 8];
+	int log_fd;   /* in memory: nothing of it is left behind, however this ends */
 	int until_fd; /* closing it ends the daemon */
 	int ready_fd;
 	pid_t pid; /* 0: not started, or reaped */
@@ -45,10 +47,11 @@ int local_start(struct local **ret_local)
 	if (!l)
 		return STATUS_UNREACHABLE;
 	l->until_fd = l->ready_fd = -1;
+	l->log_fd = memfd_create("gatherd log", MFD_CLOEXEC);
 	if (!find_daemon(program)) {
 		say("--local needs gatherd beside gather or in PATH; it is in neither");
-	} else if (!make_directory(l)) {
-		say("cannot make a private directory: %s", strerror(errno));
+	} else if (l->log_fd < 0 || !make_directory(l)) {
+		say("cannot make a private log and directory: %s", strerror(errno));
 	} else if ((error = spawn_daemon(l, program)) != 0) {
 		say("cannot start %s: %s", program, strerror(error));
 	} else if (wait_until_ready(l)) {
@@ -78,7 +81,6 @@ static bool make_directory(struct local *l)
 			    (int)sizeof(l->directory) &&
 		    mkdtemp(l->directory)) {
 			sprintf(l->socket, "%s/s", l->directory);
-			sprintf(l->log, "%s/log", l->directory);
 			return true;
 		}
 		l->directory[0] = '\0';
@@ -126,8 +128,7 @@ static int prepare_files(posix_spawn_file_actions_t *files, const struct local *
 	int error = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 
 	if (!error)
-		error = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, l->log,
-							 O_WRONLY | O_CREAT | O_APPEND, 0600);
+		error = posix_spawn_file_actions_adddup2(files, l->log_fd, STDOUT_FILENO);
 	if (!error)
 		error = posix_spawn_file_actions_adddup2(files, STDOUT_FILENO, STDERR_FILENO);
 	/* Onto itself: takes away close-on-exec. */
@@ -250,6 +251,8 @@ void local_stop(struct local *l)
 		close(l->until_fd);
 	if (l->ready_fd >= 0)
 		close(l->ready_fd);
+	if (l->log_fd >= 0)
+		close(l->log_fd);
 	if (l->pid && !reap(l->pid, END_LIMIT_MS)) {
 		kill(l->pid, SIGKILL);
 		reap(l->pid, END_LIMIT_MS);
@@ -262,14 +265,10 @@ void local_stop(struct local *l)
 void local_show_log(const struct local *l)
 {
 	char text[4096];
-	FILE *f = l ? fopen(l->log, "re") : NULL;
-	size_t n;
+	off_t size = l ? lseek(l->log_fd, 0, SEEK_END) : 0;
+	off_t start = size > (off_t)sizeof(text) ? size - (off_t)sizeof(text) : 0;
+	ssize_t n = size > 0 ? pread(l->log_fd, text, sizeof(text), start) : 0;
 
-	if (!f)
-		return;
-	if (fseek(f, -(long)sizeof(text), SEEK_END) < 0)
-		rewind(f);
-	n = fread(text, 1, sizeof(text), f);
-	error_put(text, n);
-	fclose(f);
+	if (n > 0)
+		error_put(text, (size_t)n);
 }

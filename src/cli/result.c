@@ -39,7 +39,9 @@ static int result(struct context *x, const char *id)
 	if (response.status >= 400)
 		return no_result(id, &response);
 	if (x->format == FORMAT_TEXT)
-		put_raw_body(output(), response.body, x->command.operands.count > 1);
+		put_raw_body(output(), response.body,
+			     x->command.operands.count > 1 ||
+				     strncmp(response.content_type, "application/json", 16) == 0);
 	else if (x->format == FORMAT_ID)
 		sb_printf(output(), "%s\n", id);
 	else if (x->format != FORMAT_NONE)

@@ -30,6 +30,10 @@ static bool is(struct ga_bytes bytes, const char *text)
 
 void put_reason(struct strbuf *out, const struct ga_event *e)
 {
+	if (e->field.size && !memmem(e->message.data, e->message.size, e->field.data, e->field.size)) {
+		sb_put(out, e->field.data, e->field.size);
+		sb_text(out, ": ");
+	}
 	if (e->message.size)
 		sb_put(out, e->message.data, e->message.size);
 	else if (e->code.size)

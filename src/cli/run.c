@@ -105,10 +105,7 @@ static void say_reason(const struct ga_event *e)
 	struct strbuf reason = { 0 };
 
 	put_reason(&reason, e);
-	if (e->kind == GA_EVENT_REFUSED && e->field.size)
-		say("refused: %.*s: %s", (int)e->field.size, e->field.data, sb_string(&reason));
-	else
-		say("%s: %s", state_name(e), sb_string(&reason));
+	say("%s: %s", state_name(e), sb_string(&reason));
 	if (e->kind == GA_EVENT_REFUSED && e->retry_after_ms)
 		say("try again in %u ms", e->retry_after_ms);
 	sb_free(&reason);

@@ -36,22 +36,13 @@ static void put_accepted(const struct context *x, const struct ga_event *e, stru
 	}
 }
 
-static void put_refusal(const struct ga_event *e, struct strbuf *out)
-{
-	if (e->field.size) {
-		sb_put(out, e->field.data, e->field.size);
-		sb_text(out, ": ");
-	}
-	put_reason(out, e);
-}
-
 /* ---- one job ---- */
 
 static int say_refused(const struct ga_event *e)
 {
 	struct strbuf reason = { 0 };
 
-	put_refusal(e, &reason);
+	put_reason(&reason, e);
 	say("refused: %s", sb_string(&reason));
 	sb_free(&reason);
 	return status_of_http(e->status);
@@ -179,7 +170,7 @@ static void render(void *arg, const struct outcome *o, struct strbuf *out, struc
 		sb_char(out, '}');
 	} else {
 		sb_printf(err, "job %llu: ", (unsigned long long)o->seq);
-		put_refusal(e, err);
+		put_reason(err, e);
 		sb_char(err, '\n');
 	}
 	if (s->x->format == FORMAT_JSONL)

@@ -11,7 +11,9 @@
 
 void tally_start(struct tally *t, uint64_t total)
 {
-	*t = (struct tally){ .total = total, .start = ga_client_now() };
+	*t = (struct tally){
+		.total = total, .start = ga_client_now(), .ok_word = "ok", .failed_word = "failed"
+	};
 }
 
 static void count_kind(struct tally *t, const char *kind)
@@ -104,9 +106,9 @@ void tally_write(const struct tally *t, int64_t now, struct strbuf *out)
 {
 	char time[32];
 
-	sb_printf(out, "%" PRIu64 " done  %" PRIu64 " ok", t->ok + t->failed, t->ok);
+	sb_printf(out, "%" PRIu64 " done  %" PRIu64 " %s", t->ok + t->failed, t->ok, t->ok_word);
 	if (t->failed)
-		sb_printf(out, "  %" PRIu64 " failed (", t->failed);
+		sb_printf(out, "  %" PRIu64 " %s (", t->failed, t->failed_word);
 	for (size_t i = 0; i < t->kind_count; i++)
 		sb_printf(out, "%s%" PRIu64 " %s", i ? ", " : "", t->kinds[i].count, t->kinds[i].name);
 	sb_printf(out, "%s  %s\n", t->failed ? ")" : "", period_show(now - t->start, time));

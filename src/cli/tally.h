@@ -12,6 +12,7 @@ struct tally {
 	uint64_t total;   /* 0: unknown */
 	double fraction;  /* done of the whole, if total is unknown; 0: unknown too */
 	int64_t start, shown;
+	const char *ok_word, *failed_word;
 	struct {
 		char name[64];
 		uint64_t count;

@@ -7,6 +7,30 @@
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
+static const char *type_at(const void *arg, size_t index)
+{
+	const char *name = json_string_value(json_object_get(json_array_get(arg, index), "name"));
+
+	return name ? name : "";
+}
+
+static void say_unknown(struct context *x, const char *type)
+{
+	struct ga_response response;
+	const char *near = NULL;
+	json_t *root = NULL, *types;
+
+	if (ask(x, "GET", "/v1/types", &response) == STATUS_OK)
+		root = json_loadb(response.body.data, response.body.size, 0, NULL);
+	types = json_object_get(root, "types");
+	near = nearest_name(type, type_at, types, json_array_size(types));
+	if (near)
+		say("there is no job type '%s'; did you mean '%s'?", type, near);
+	else
+		say("there is no job type '%s': `gather types` lists them", type);
+	json_decref(root);
+}
+
 static int fetch_type(struct context *x, const char *type, json_t **ret_type)
 {
 	struct ga_response response;
@@ -21,7 +45,7 @@ static int fetch_type(struct context *x, const char *type, json_t **ret_type)
 	if (status != STATUS_OK)
 		return status;
 	if (response.status == 404) {
-		say("there is no job type '%s': `gather types` lists them", type);
+		say_unknown(x, type);
 		return STATUS_USAGE;
 	}
 	if (response.status >= 400)
