@@ -362,6 +362,7 @@ static bool simulate(uint64_t seed, unsigned long limit)
 	struct sim s = { 0 };
 	unsigned long done = 0;
 
+	printf("# replay: sim_engine %" PRIu64 "\n", seed); /* before it may crash */
 	start(&s, seed);
 	while (done < limit && !s.m.broken) {
 		step(&s);
