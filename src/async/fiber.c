@@ -118,8 +118,9 @@ void fiber_free(struct stacks *s, struct fiber *f)
 bool fiber_resume(struct fiber *f)
 {
 	struct context here;
-	void *fake_stack;
+	void *fake_stack = NULL;
 
+	/* cppcheck-suppress autoVariables ; it is used until this function returns, and no longer */
 	f->back = &here;
 	before_resume(f, &fake_stack);
 	context_switch(&here, &f->context);

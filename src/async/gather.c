@@ -98,12 +98,10 @@ static void on_child_done(struct future_waiter *w, struct ga_future *f)
 static void gather_fail(struct gather *g, int error)
 {
 	g->error = error;
-	if (g->flags & GA_DETACH) {
-		slots_unwait(&g->slots);
+	if (g->flags & GA_DETACH)
 		park_wake(&g->park, error);
-	} else {
+	else
 		cancel_children(g);
-	}
 }
 
 /* The children are cancelled and waited for; their ends wake the task. */

@@ -80,7 +80,7 @@ int ga_timeout_exit(struct ga_timeout *scope, int result)
 
 static struct timeout_scope *scope_of(struct ga_timeout *t)
 {
-	return (struct timeout_scope *)(void *)t->opaque;
+	return (struct timeout_scope *)(void *)t;
 }
 
 /* A deadline that has passed already is felt at the first suspension, not a turn later. */

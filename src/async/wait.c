@@ -113,12 +113,8 @@ static void on_deadline(struct loop_timer *t)
 	park_wake(&w->park, 0);
 }
 
-/* What is waited for runs on. */
-static enum park_answer wait_abort(struct park *p)
+/* What is waited for runs on, and ga_wait() lets go of it. */
+static enum park_answer wait_abort(struct park *p GA_UNUSED)
 {
-	struct wait *w = container_of(p, struct wait, park);
-
-	slots_unwait(&w->slots);
-	loop_timer_stop(loop_current(), &w->timer);
 	return PARK_ABORTED;
 }

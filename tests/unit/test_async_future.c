@@ -1,6 +1,7 @@
 /* Futures: resolving, handles, calls when done, descriptors, executor, signals. */
 #include "async_check.h"
 #include "executor.h"
+#include "future.h"
 #include "tap_main.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -63,6 +64,32 @@ CASE(a_handle_may_go_while_others_wait)
 	ga_releasep(&mine);
 	EXPECT(mine == NULL);
 	EXPECT(ga_await(t) == 0);
+	return 0;
+}
+
+static int told;
+
+static void drop_handle(struct future_waiter *w GA_UNUSED, struct ga_future *f)
+{
+	told++;
+	ga_release(f);
+}
+
+static void count_told(struct future_waiter *w GA_UNUSED, struct ga_future *f)
+{
+	told += f->result;
+}
+
+CASE(a_waiter_may_drop_the_last_handle)
+{
+	ga_future *f = ga_sleep_future(GA_SECONDS(1));
+	struct future_waiter first, second;
+
+	told = 0;
+	future_wait(f, &first, drop_handle);
+	future_wait(f, &second, count_told);
+	EXPECT(ga_sleep(GA_SECONDS(2)) == 0);
+	EXPECT(told == 1);
 	return 0;
 }
 
@@ -439,6 +466,7 @@ int main(void)
 		cmocka_unit_test(only_a_plain_future_is_resolved_by_hand),
 		cmocka_unit_test(all_who_wait_are_told),
 		cmocka_unit_test(a_handle_may_go_while_others_wait),
+		cmocka_unit_test(a_waiter_may_drop_the_last_handle),
 		cmocka_unit_test(a_released_sleep_is_forgotten),
 		cmocka_unit_test(retain_keeps_a_result),
 		cmocka_unit_test(on_done_calls_soon_and_never_from_inside),

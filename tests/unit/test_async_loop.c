@@ -120,6 +120,14 @@ static void set_again(struct loop_timer *t)
 		(void)!loop_timer_set(t->arg, t, 0); /* due at once */
 }
 
+static unsigned seen_at_round;
+
+static void note_round(struct loop_call *call)
+{
+	note_call(call);
+	seen_at_round = rounds;
+}
+
 static void a_timer_that_is_always_due_lets_calls_run(void **state)
 {
 	struct loop *l = *state;
@@ -128,34 +136,44 @@ static void a_timer_that_is_always_due_lets_calls_run(void **state)
 
 	rounds = 0;
 	loop_timer_init(&t, set_again, l);
-	loop_call_init(&call, note_call, a);
+	loop_call_init(&call, note_round, a);
 	assert_int_equal(loop_timer_set(l, &t, 0), 0);
 	loop_call_soon(l, &call);
 	assert_int_equal(loop_run(l), 0);
 	assert_string_equal(seen, "a");
+	assert_int_equal(seen_at_round, 1);
 	assert_int_equal(rounds, 1000);
 }
 
+static void note_timer_round(struct loop_timer *t)
+{
+	note_timer(t);
+	seen_at_round = rounds;
+}
+
+static struct loop_timer due_at_once;
+
 static void queue_itself(struct loop_call *call)
 {
-	if (++rounds < 10000)
+	if (++rounds == 1)
+		(void)!loop_timer_set(loop_current(), &due_at_once, 0);
+	if (rounds < 10000)
 		loop_call_soon(loop_current(), call);
 }
 
 static void a_call_that_queues_itself_lets_timers_run(void **state)
 {
 	struct loop *l = *state;
-	struct loop_timer t;
 	struct loop_call call;
 
 	rounds = 0;
-	loop_timer_init(&t, note_timer, a);
+	loop_timer_init(&due_at_once, note_timer_round, a);
 	loop_call_init(&call, queue_itself, NULL);
-	assert_int_equal(loop_timer_set(l, &t, 1000), 0); /* is due */
 	loop_call_soon(l, &call);
 	loop_call_soon(l, &call); /* queued already: no effect */
 	assert_int_equal(loop_run(l), 0);
 	assert_string_equal(seen, "a");
+	assert_in_range(seen_at_round, 1, 500);
 	assert_int_equal(rounds, 10000);
 }
 
@@ -412,6 +430,60 @@ static void a_real_timer_never_fires_early_and_the_next_is_armed_too(void **stat
 	assert_true(fired_at >= due + GA_MILLISECONDS(4));
 }
 
+static struct loop_timer soon, late;
+
+static void note_time_and_stop_late(struct loop_timer *t)
+{
+	note_time(t);
+	loop_timer_stop(loop_current(), &late);
+}
+
+/* By now the loop has armed its timerfd for the late one. */
+static void set_soon(struct io_watch *w, unsigned events GA_UNUSED)
+{
+	io_watch_stop(w);
+	(void)!loop_timer_set(loop_current(), &soon, loop_clock(loop_current()) + GA_MILLISECONDS(1));
+}
+
+static void a_timer_set_before_the_armed_one_fires_in_its_own_time(void **state)
+{
+	struct loop *l = *state;
+	struct io_watch w;
+	int64_t far = loop_clock(l) + GA_SECONDS(2);
+	int fds[2];
+
+	loop_timer_init(&soon, note_time_and_stop_late, NULL);
+	loop_timer_init(&late, note_time, NULL);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(loop_timer_set(l, &late, far), 0);
+	assert_int_equal(io_watch_start(l, &w, fds[0], LOOP_READ, set_soon, NULL), 0);
+	assert_int_equal(loop_run(l), 0);
+	assert_true(fired_at < far);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void set_long_past(struct loop_hook *h)
+{
+	if (!h->arg)
+		return;
+	(void)!loop_timer_set(loop_current(), h->arg, 0);
+	h->arg = NULL;
+}
+
+static void a_timer_set_for_long_ago_just_before_the_poll_fires(void **state)
+{
+	struct loop_hook hook;
+
+	fired_at = 0;
+	loop_timer_init(&soon, note_time, NULL);
+	loop_hook_add(*state, &hook, set_long_past, &soon);
+	assert_int_equal(loop_run(*state), 0);
+	assert_true(fired_at > 0);
+	loop_hook_remove(&hook);
+}
+
 #define THREADS 4
 #define CALLS 500
 
@@ -480,6 +552,8 @@ int main(void)
 		VIRTUAL(a_callback_may_stop_another_watch_that_is_ready_too),
 		VIRTUAL(a_descriptor_closed_and_opened_again_within_a_turn_is_watched),
 		REAL(a_real_timer_never_fires_early_and_the_next_is_armed_too),
+		REAL(a_timer_set_before_the_armed_one_fires_in_its_own_time),
+		REAL(a_timer_set_for_long_ago_just_before_the_poll_fires),
 		REAL(calls_from_threads_all_arrive),
 	};
 
