@@ -1,0 +1,371 @@
+/*
+ * http.c — any HTTP request, as a future without a stack on the worker's one client.
+ *
+ * A 2xx status, or one in ok_status, is a success. Whatever else came is kept all the same: a failed job has its status,
+ * headers and body. What may pass by itself is retried: connection errors, 408, 425, 429 and 5xx, and not before the time
+ * that a Retry-After header names (RFC 9110, section 10.2.3).
+ */
+#include "http_request.h"
+#include "http_text.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define BODY_MAX (1 << 20) /* a result holds no more */
+
+static const struct ga_param params[] = {
+	{ .name = "url",
+	  .type = GA_TEXT,
+	  .flags = GA_REQUIRED,
+	  .min = 1,
+	  .max = 65536,
+	  .help = "what is asked for: http:// or https://" },
+	{ .name = "method",
+	  .type = GA_TEXT,
+	  .min = 1,
+	  .max = 64,
+	  .help = "GET, POST, ...; without it GET, or POST if there is a body" },
+	{ .name = "headers",
+	  .type = GA_OBJECT,
+	  .help = "sent along: {\"name\": \"value\" or a list of values}" },
+	{ .name = "params", .type = GA_OBJECT, .help = "added to the URL's query" },
+	{ .name = "json", .type = GA_ANY, .help = "the body, as JSON" },
+	{ .name = "form", .type = GA_OBJECT, .help = "the body, as a form's fields" },
+	{ .name = "body", .type = GA_TEXT, .help = "the body, as a text" },
+	{ .name = "body_base64", .type = GA_TEXT, .help = "the body, as bytes in base64" },
+	{ .name = "ok_status", .type = GA_ARRAY, .help = "further statuses that are a success: [404, 410]" },
+	{ .name = "follow",
+	  .type = GA_INTEGER,
+	  .preset = "5",
+	  .max = 50,
+	  .help = "how many redirects are followed; 0: the redirect is the answer" },
+	{ .name = "max_body",
+	  .type = GA_SIZE,
+	  .preset = "\"1MiB\"",
+	  .min = 1,
+	  .max = 1e12,
+	  .unit = "bytes",
+	  .help = "a longer body is an error; at most 1MiB where the body is kept" },
+	{ .name = "save",
+	  .type = GA_CHOICE,
+	  .preset = "\"body\"",
+	  .choices = "none|head|body",
+	  .help = "what of the answer is kept besides its status: nothing, its headers, or all" },
+	{ .name = "verify",
+	  .type = GA_BOOLEAN,
+	  .preset = "true",
+	  .help = "whether the certificate must be right" },
+	{ 0 },
+};
+
+/* ---- asking ---- */
+
+static ga_http_client *client;
+static const char *client_allow; /* the setting that it was made with; a reload brings another text */
+
+/* The setting as the client takes it: "all" opens everything. */
+static const char *allowed(const char *setting)
+{
+	const char *at = setting;
+
+	while ((at = strstr(at, "all")) != NULL) {
+		if ((at == setting || at[-1] == ' ') && (at[3] == '\0' || at[3] == ' '))
+			return "*";
+		at += 3;
+	}
+	return setting;
+}
+
+static int renew_client(ga_job *job, const char *setting)
+{
+	struct ga_http_client_options options = { .user_agent = "gatherd" };
+	ga_http_client *fresh;
+	char why[256] = "";
+	int error;
+
+	options.allow = setting ? allowed(setting) : NULL;
+	error = ga_http_client_new(&options, why, sizeof(why), &fresh);
+	if (error == -EINVAL)
+		return ga_job_fail(job, "bad_configuration", "http.allow: %s", why);
+	if (error < 0)
+		return ga_job_fail_retry(job, 0, "no_memory", "no HTTP client: %s", strerror(-error));
+	ga_http_client_free(client); /* what it still asks goes on */
+	client = fresh;
+	client_allow = setting;
+	return 0;
+}
+
+static int check_arguments(ga_job *job)
+{
+	const json_t *list = ga_job_json(job, "ok_status"), *status;
+	size_t i;
+
+	json_array_foreach(
+		list, i,
+		status) if (json_integer_value(status) < 100 ||
+			    json_integer_value(status) >
+				    599) return ga_job_fail(job, "bad_argument",
+							    "ok_status takes a list of statuses from 100 to 599");
+	if (ga_job_integer(job, "max_body") > BODY_MAX && strcmp(ga_job_text(job, "save"), "body") == 0)
+		return ga_job_fail(
+			job, "bad_argument",
+			"max_body is at most 1MiB where the body is kept; with save=head or none it may be more");
+	return 0;
+}
+
+static ga_future *start(ga_job *job)
+{
+	const char *setting = ga_worker_setting("http.allow");
+	ga_future *future = NULL;
+	struct http_build build;
+
+	if (check_arguments(job) < 0)
+		return NULL;
+	if ((!client || setting != client_allow) && renew_client(job, setting) < 0)
+		return NULL;
+	if (http_build(job, &build) == 0) {
+		build.request.client = client;
+		future = ga_http_request(&build.request);
+	}
+	http_build_done(&build);
+	return future;
+}
+
+__attribute__((destructor)) static void drop_client(void)
+{
+	ga_http_client_free(client);
+}
+
+/* ---- telling ---- */
+
+static bool named_before(const ga_future *f, size_t end, const char *name)
+{
+	struct ga_http_header h;
+	size_t cursor = 0;
+
+	while (cursor < end && ga_http_header_next(f, &cursor, &h))
+		if (strcasecmp(h.name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The values of all headers of that name, from `cursor` on: a string, or a list if there are more. */
+static void put_values(struct text *t, const ga_future *f, size_t cursor,
+		       const struct ga_http_header *first)
+{
+	size_t before = t->size, count = 1;
+	struct ga_http_header h;
+
+	text_put_json(t, first->value);
+	while (ga_http_header_next(f, &cursor, &h)) {
+		if (strcasecmp(h.name, first->name) != 0)
+			continue;
+		if (count++ == 1) { /* a second one: open the list before the first */
+			text_put(t, "]", 1);
+			if (t->failed)
+				return;
+			memmove(t->data + before + 1, t->data + before, t->size - before - 1);
+			t->data[before] = '[';
+		}
+		text_put(t, ",", 1);
+		text_put_json(t, h.value);
+	}
+	if (count > 1)
+		text_put(t, "]", 1);
+}
+
+static int tell_headers(ga_job *job, const ga_future *f)
+{
+	struct text t = { 0 };
+	struct ga_http_header h;
+	size_t cursor = 0, start_of, size;
+	char *json;
+	int error;
+
+	text_put(&t, "{", 1);
+	while (start_of = cursor, ga_http_header_next(f, &cursor, &h)) {
+		if (named_before(f, start_of, h.name))
+			continue;
+		if (t.size > 1)
+			text_put(&t, ",", 1);
+		text_put_json_lower(&t, h.name);
+		text_put(&t, ":", 1);
+		put_values(&t, f, cursor, &h);
+	}
+	text_put(&t, "}", 1);
+	size = t.size;
+	json = text_end(&t);
+	error = json ? ga_job_meta_json(job, "headers", json, size) : -ENOMEM;
+	free(json);
+	/* Beyond what a result's metadata holds they are left out, and that is said. */
+	return error == -EMSGSIZE ? ga_job_meta_boolean(job, "headers_too_large", true) : error;
+}
+
+/* What came, of the last answer: its status, and what the job wants kept. */
+static int tell_answer(ga_job *job, const ga_future *f)
+{
+	const char *save = ga_job_text(job, "save"), *type, *body;
+	int error = ga_job_meta_integer(job, "status", ga_http_status(f));
+	size_t size;
+
+	if (error == 0)
+		error = ga_job_meta_text(job, "url", ga_http_url(f));
+	if (error == 0)
+		error = ga_job_meta_integer(job, "redirects", ga_http_redirects(f));
+	if (error < 0 || strcmp(save, "none") == 0)
+		return error;
+	type = ga_http_header(f, "Content-Type");
+	if (type)
+		error = ga_job_meta_text(job, "content_type", type);
+	if (error == 0)
+		error = tell_headers(job, f);
+	if (error < 0 || strcmp(save, "body") != 0)
+		return error;
+	body = ga_http_body(f, &size);
+	return body && size ? ga_job_body(job, body, size) : 0;
+}
+
+/* ---- judging ---- */
+
+static bool is_ok(const ga_job *job, int status)
+{
+	const json_t *list = ga_job_json(job, "ok_status"), *value;
+	size_t i;
+
+	if (status >= 200 && status < 300)
+		return true;
+	json_array_foreach(list, i, value) if (json_integer_value(value) == status) return true;
+	return false;
+}
+
+/* Retry-After: seconds or a date, as nanoseconds from now; 0: none, or past. */
+static int64_t retry_after(const ga_future *f)
+{
+	const char *value = ga_http_header(f, "Retry-After");
+	struct tm tm = { 0 };
+	double seconds;
+	char *end;
+
+	if (!value)
+		return 0;
+	seconds = (double)strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end) {
+		if (!strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+			return 0;
+		seconds = difftime(timegm(&tm), time(NULL));
+	}
+	if (seconds <= 0)
+		return 0;
+	return GA_SECONDS(seconds < 86400 * 365.0 ? seconds : 86400 * 365.0);
+}
+
+/* The names of RFC 9110 (section 15) and RFC 6585, for people. */
+static const char *status_name(int status)
+{
+	static const struct {
+		int status;
+		const char *name;
+	} names[] = {
+		{ 301, "Moved Permanently" },
+		{ 302, "Found" },
+		{ 303, "See Other" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 308, "Permanent Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 402, "Payment Required" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
+		{ 421, "Misdirected Request" },
+		{ 422, "Unprocessable Content" },
+		{ 425, "Too Early" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].status == status)
+			return names[i].name;
+	return "";
+}
+
+static int judge_status(ga_job *job, const ga_future *f, int status)
+{
+	const char *name = status_name(status), *blank = *name ? " " : "";
+
+	if (is_ok(job, status))
+		return 0;
+	if (status == 408 || status == 425 || status == 429 || status >= 500)
+		return ga_job_fail_retry(job, retry_after(f), "http_status", "HTTP %d%s%s", status,
+					 blank, name);
+	return ga_job_fail(job, "http_status", "HTTP %d%s%s", status, blank, name);
+}
+
+static bool is_passing(enum ga_http_error error)
+{
+	switch (error) {
+	case GA_HTTP_RESOLVE_FAILED:
+	case GA_HTTP_CONNECT_FAILED:
+	case GA_HTTP_TIMEOUT:
+	case GA_HTTP_CONNECTION_LOST:
+	case GA_HTTP_PROTOCOL:
+	case GA_HTTP_NO_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int judge_error(ga_job *job, const ga_future *f, int result)
+{
+	enum ga_http_error error = ga_http_error(f);
+	const char *word = error == GA_HTTP_BAD_REQUEST ? "bad_argument" : ga_http_error_word(error);
+	const char *text = ga_http_error_text(f);
+
+	if (error == GA_HTTP_CANCELLED || error == GA_HTTP_OK)
+		return result;
+	if (is_passing(error))
+		return ga_job_fail_retry(job, 0, word, "%s", text);
+	return ga_job_fail(job, word, "%s", text);
+}
+
+static int finish(ga_job *job, ga_future *f, int result)
+{
+	int error = 0;
+
+	if (ga_http_status(f) > 0)
+		error = tell_answer(job, f);
+	if (result < 0)
+		return judge_error(job, f, result);
+	return error < 0 ? error : judge_status(job, f, result);
+}
+
+static const struct ga_job_type http = {
+	.name = "http",
+	.help = "asks an HTTP server",
+	.job_class = GA_CLASS_NET,
+	.params = params,
+	.start = start,
+	.finish = finish,
+	.example = "url=https://example.com/",
+};
+
+GA_PLUGIN(&http);
