@@ -17,9 +17,10 @@
 struct door;
 struct http_front;
 
-/* Results of one worker to be acknowledged at the end of the turn. */
+/* Results of one worker that are to be acknowledged. */
 struct acks {
 	uint64_t incarnation;
+	bool rides; /* a job goes to it in this turn */
 	struct buf tokens;
 };
 
@@ -35,6 +36,7 @@ struct broker {
 	struct connections connections;
 	struct acks *acks; /* by slot */
 	uint32_t ack_slots;
+	struct loop_timer ack_timer;
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
 	struct loop_call gone_call, go_on;
 	struct map waits; /* struct wait by job id: who asked to be told of a job's end */

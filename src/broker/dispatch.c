@@ -11,6 +11,10 @@ static void on_garbage(void *arg, struct peer_name from, const char *why);
 static void on_hello(struct broker *b, struct peer_name from, const struct record *r);
 static void on_result(struct broker *b, struct peer_name from, const struct record *r);
 static void act(struct broker *b, const struct action *a);
+static void on_ack_timer(struct loop_timer *t);
+
+#define ACKS_MANY 256
+#define ACK_DELAY (5 * NSEC_PER_MSEC)
 
 static const struct router_events router_events = { .record = on_record, .garbage = on_garbage };
 
@@ -18,6 +22,7 @@ int dispatch_open(struct broker *b)
 {
 	char path[128];
 
+	loop_timer_init(&b->ack_timer, on_ack_timer, b);
 	if (snprintf(path, sizeof(path), "%s/workers.sock", b->conf->runtime_dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return router_open(b->loop, path, &router_events, b, &b->router);
@@ -106,7 +111,7 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 	log_debug("worker %u has registered", from.slot);
 }
 
-/* The acknowledgements of a turn leave together, one record a worker. */
+/* Acknowledgements leave together, one record a worker. */
 static struct acks *acks_for(struct broker *b, struct peer_name worker)
 {
 	if (worker.slot >= b->ack_slots) {
@@ -126,20 +131,48 @@ static struct acks *acks_for(struct broker *b, struct peer_name worker)
 	return acks;
 }
 
+static void send_acks_of(struct broker *b, uint32_t slot)
+{
+	struct acks *acks = &b->acks[slot];
+	const struct record r = { .kind = RECORD_RESULT_ACK,
+				  .tokens.tokens = { buf_data(&acks->tokens), buf_size(&acks->tokens) } };
+
+	/* A worker that has gone needs none; one that lives replays what wasn't acknowledged. */
+	if (router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r) < 0)
+		log_debug("worker %u has gone before its results were acknowledged", slot);
+	buf_clear(&acks->tokens);
+}
+
+/*
+ * An acknowledgement only lets the worker forget a result: it is not worth a wake-up of its own. It rides with the next
+ * job, or leaves when many have gathered or a little time has passed.
+ */
 static void send_acks(struct broker *b)
 {
+	bool waiting = false;
+
 	for (uint32_t slot = 0; slot < b->ack_slots; slot++) {
 		struct acks *acks = &b->acks[slot];
-		const struct record r = { .kind = RECORD_RESULT_ACK,
-					  .tokens.tokens = { buf_data(&acks->tokens),
-							     buf_size(&acks->tokens) } };
+		size_t size = buf_size(&acks->tokens);
 
-		if (buf_size(&acks->tokens) == 0)
-			continue;
-		/* A worker that has gone needs none; one that lives replays what wasn't acknowledged. */
-		if (router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r) < 0)
-			log_debug("worker %u has gone before its results were acknowledged", slot);
-		buf_clear(&acks->tokens);
+		if (size > 0 && (acks->rides || size >= ACKS_MANY * sizeof(uint64_t)))
+			send_acks_of(b, slot);
+		else
+			waiting |= size > 0;
+		acks->rides = false;
+	}
+	if (waiting && !heap_holds(&b->ack_timer.node) &&
+	    loop_timer_set(b->loop, &b->ack_timer, loop_now(b->loop) + ACK_DELAY) < 0)
+		log_error("no memory for the timer of acknowledgements");
+}
+
+static void on_ack_timer(struct loop_timer *t)
+{
+	struct broker *b = t->arg;
+
+	for (uint32_t slot = 0; slot < b->ack_slots; slot++) {
+		if (buf_size(&b->acks[slot].tokens) > 0)
+			send_acks_of(b, slot);
 	}
 }
 
@@ -233,6 +266,8 @@ static void send_job(struct broker *b, const struct action *a)
 							  job->args ? job->args->size : 0 } } };
 	int r = router_send(b->router, peer_at(b, a->slot), &record);
 
+	if (a->slot < b->ack_slots)
+		b->acks[a->slot].rides = true;
 	/* A worker that went between is about to be reported lost: its jobs come back then. */
 	if (r < 0)
 		log_warning("can't send a job to worker %u: %s", a->slot, strerror(-r));
