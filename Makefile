@@ -19,7 +19,7 @@ check:
 	@tests/tools/check
 
 bench: build
-	@bench/run
+	@bench/run $(BENCH)
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install build

@@ -67,12 +67,12 @@ def gearman(bench, name, jobs, window, place):
     return Subject(name, jobs, prepare, cpu=place.get("client"))
 
 
-def gatherd(bench, client, name, jobs, window, place):
+def gatherd(bench, client, name, jobs, window, place, args="{}"):
     """By the client program `records` or `lines`."""
     def prepare(scope):
         socket = scope.gatherd(workers=1)
         for role in ("broker", "worker") if place else ():
             for pid in scope.roles(role):
                 machine.pin(pid, place[role])
-        return [bench.peer(client), socket, "noop", "{}", jobs, window]
+        return [bench.peer(client), socket, "noop", args, jobs, window]
     return Subject(name, jobs, prepare, cpu=place.get("client"))

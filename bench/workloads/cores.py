@@ -3,11 +3,12 @@ from measure import Subject, measure
 from report import aim, table
 
 WINDOW = 64
+ARGS = '{"rounds":20000}'  # some 2 ms
 ONE, TWO = "gatherd, one worker", "gatherd, two workers"
 
 
 def report(bench):
-    count = bench.count(4000)
+    count = bench.count(2000)
     if bench.peers_only:
         return "cores: has no peers.\n"
 

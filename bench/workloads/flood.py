@@ -5,16 +5,18 @@ from report import aim, table
 
 WINDOW = 1000
 MARK = "NATS request-reply"
+ECHO = '{"echo":"' + "x" * 62 + '"}'  # what the others' jobs carry, as JSON text
 RECORDS, LINES = "gatherd, client.h", "gatherd, JSON lines"
 
 
 def subjects(bench):
     def no_ops(kind, name, jobs, window=WINDOW, **options):
-        return kind(bench, name, bench.count(jobs), window, {}, **options)
+        return kind(bench, name=name, jobs=bench.count(jobs), window=window, place={}, **options)
 
     own = [] if bench.peers_only else [
-        brokers.gatherd(bench, "records", RECORDS, bench.count(1000000), WINDOW, {}),
-        brokers.gatherd(bench, "lines", LINES, bench.count(300000), WINDOW, {}),
+        no_ops(brokers.gatherd, RECORDS, 1000000, client="records"),
+        no_ops(brokers.gatherd, f"{RECORDS}, echoing 64 bytes", 1000000, client="records", args=ECHO),
+        no_ops(brokers.gatherd, LINES, 300000, client="lines"),
     ]
     return own + [
         no_ops(brokers.zeromq, "ZeroMQ, one a message", 1000000),
