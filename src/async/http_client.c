@@ -31,6 +31,7 @@ static int on_timer_change(CURLM *multi, long ms, void *arg);
 static int on_socket_change(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused);
 static struct http_socket *socket_at(ga_http_client *c, curl_socket_t fd);
 static void on_socket(struct io_watch *w, unsigned events);
+static void socket_stop(struct http_socket *s);
 
 int ga_http_client_new(const struct ga_http_client_options *options, char *error, size_t error_size,
 		       ga_http_client **ret_client)
@@ -157,8 +158,10 @@ static void client_close(ga_http_client *c)
 	c->multi = NULL;
 	loop_timer_stop(c->loop, &c->timer);
 	loop_call_stop(&c->work);
-	for (size_t i = 0; i < c->socket_size; i++)
+	for (size_t i = 0; i < c->socket_size; i++) {
+		socket_stop(c->sockets[i]);
 		free(c->sockets[i]);
+	}
 	free(c->sockets);
 	c->sockets = NULL;
 	c->socket_size = 0;
@@ -325,16 +328,25 @@ static int on_socket_change(CURL *easy GA_UNUSED, curl_socket_t fd, int what, vo
 	return 0;
 }
 
+static void socket_stop(struct http_socket *s)
+{
+	if (!s || !s->started)
+		return;
+	socket_set_idle(s, false);
+	io_watch_stop(&s->watch);
+	s->started = false;
+}
+
+/* libcurl closes sockets that never got connected without asking: what is known of this number is of another one. */
+void client_forget_socket(ga_http_client *c, curl_socket_t fd)
+{
+	if (fd >= 0 && (size_t)fd < c->socket_size)
+		socket_stop(c->sockets[fd]);
+}
+
 int client_close_socket(void *client, curl_socket_t fd)
 {
-	ga_http_client *c = client;
-	struct http_socket *s = (size_t)fd < c->socket_size ? c->sockets[fd] : NULL;
-
-	if (s && s->started) {
-		socket_set_idle(s, false);
-		io_watch_stop(&s->watch);
-		s->started = false;
-	}
+	client_forget_socket(client, fd);
 	return close(fd);
 }
 

@@ -103,6 +103,7 @@ struct ga_http_client {
 ga_http_client *client_default(void); /* the loop's own, borrowed; NULL: no memory or no loop */
 void client_unref(ga_http_client *c);
 int client_open(ga_http_client *c) GA_MUST_CHECK; /* make the multi handle, if there is none yet; -ENOMEM */
+void client_forget_socket(ga_http_client *c, curl_socket_t fd);
 int client_close_socket(void *client, curl_socket_t fd);
 
 /* ---- http_request.c ---- */

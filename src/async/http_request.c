@@ -393,7 +393,6 @@ static enum ga_http_error error_of(CURLcode code)
 	case CURLE_OK:
 		return GA_HTTP_OK;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return GA_HTTP_BAD_URL;
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return GA_HTTP_RESOLVE_FAILED;

@@ -356,6 +356,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose GA_UNUSED, s
 	struct http_request *r = ((struct http_transfer *)arg)->request;
 	char text[HTTP_TEXT_SIZE];
 	struct address address;
+	curl_socket_t fd;
 	uint16_t port;
 
 	if (address_from_sockaddr(&sa->addr, &address, &port) < 0)
@@ -365,5 +366,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose GA_UNUSED, s
 			     address_refusal(r->target.host, &address, port, text, sizeof(text)));
 		return CURL_SOCKET_BAD;
 	}
-	return socket(sa->family, sa->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, sa->protocol);
+	fd = socket(sa->family, sa->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, sa->protocol);
+	client_forget_socket(r->client, fd);
+	return fd;
 }
