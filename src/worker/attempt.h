@@ -53,6 +53,10 @@ struct ga_job {
 	_Atomic bool begun; /* a `work` handler: a thread has taken it, and has set `started` and `deadline` */
 	uint16_t attempt;
 	uint32_t timeout_ms, elapsed_us;
+	union {
+		uint32_t text_size; /* WAITING */
+		int32_t result;     /* of a `work` handler */
+	};
 	uint64_t token;
 	struct attempt_pool *pool; /* of its type */
 	struct uuid id;
@@ -66,10 +70,6 @@ struct ga_job {
 	union {
 		json_t *args; /* NULL: none given */
 		char *text;   /* WAITING: not parsed yet; NULL: none */
-	};
-	union {
-		uint32_t text_size; /* WAITING */
-		int32_t result;     /* of a `work` handler */
 	};
 	struct attempt_output *output; /* NULL: nothing said yet */
 	_Alignas(max_align_t) char data[];
