@@ -19,7 +19,7 @@ struct task;
 struct park;
 
 enum park_answer {
-	PARK_ABORTED, /* undone: park_wake() will not be called by the operation; park_wait() returns -ECANCELED */
+	PARK_ABORTED,   /* undone, or of no effect any more: park_wait() returns -ECANCELED */
 	PARK_CANNOT,    /* its end must be waited for; not asked again */
 	PARK_FORWARDED, /* passed on to who will end it; asked again for each newer cancel */
 };

@@ -22,7 +22,7 @@ struct task {
 	ga_coroutine_fn fn;
 	const void *arg;
 	const char *name;
-	uint64_t account; /* of runtime.account, when it was spawned */
+	uint64_t account;             /* of runtime.account, when it was spawned */
 	struct fiber *fiber;          /* NULL before the first run and after the end */
 	struct park *park;            /* while PARKED or READY */
 	struct timeout_scope *scopes; /* innermost first */

@@ -3,6 +3,7 @@
 #include "tap_main.h"
 #include <fenv.h>
 #include <gather/async.h>
+#include <stdatomic.h>
 
 static int return_seven(const void *unused GA_UNUSED)
 {
@@ -457,6 +458,32 @@ CASE(shield_of_a_done_future_returns_at_once)
 	return 0;
 }
 
+static int see_account(const void *arg)
+{
+	_Atomic uint64_t *account = *(_Atomic uint64_t *const *)arg;
+	int first = (int)atomic_load(account);
+
+	EXPECT(one_turn() == 0);
+	EXPECT((int)atomic_load(account) == first); /* also after it was suspended */
+	return first;
+}
+
+CASE(a_task_runs_on_the_account_on_which_it_was_spawned)
+{
+	_Atomic uint64_t account = 7, *at = &account;
+	ga_future *f[2];
+
+	runtime_current()->account = &account;
+	f[0] = ga_spawn(see_account, &at);
+	atomic_store(&account, 8);
+	f[1] = ga_spawn(see_account, &at);
+	EXPECT(ga_gather(f, 2, 0) == 0);
+	EXPECT(ga_result(f[0], NULL) == 7 && ga_result(f[1], NULL) == 8);
+	runtime_current()->account = NULL;
+	ga_release_all(f, 2);
+	return 0;
+}
+
 static int nothing(const void *unused GA_UNUSED)
 {
 	return 0;
@@ -502,6 +529,7 @@ int main(void)
 		cmocka_unit_test(shield_outer_cancelled_inner_runs_on),
 		cmocka_unit_test(shield_inner_cancelled_outer_is_cancelled),
 		cmocka_unit_test(shield_of_a_done_future_returns_at_once),
+		cmocka_unit_test(a_task_runs_on_the_account_on_which_it_was_spawned),
 		cmocka_unit_test(stacks_and_tasks_are_used_again),
 	};
 
