@@ -205,9 +205,11 @@ static void an_overflow_ends_the_process_and_names_the_task(void **state GA_UNUS
 	}
 }
 
+static char *volatile nowhere = (char *)(uintptr_t)8;
+
 static void crash(void)
 {
-	*(volatile char *)(uintptr_t)8 = 1;
+	*nowhere = 1;
 }
 
 static int crash_in_a_task(const void *unused GA_UNUSED)
