@@ -1,5 +1,7 @@
 #include "type_internal.h"
 
+#include <strings.h>
+
 /* "a|b|c" as ["a","b","c"]; NULL for none. */
 static json_t *choices_array(const char *choices)
 {
@@ -40,12 +42,28 @@ json_t *type_describe(const struct job_type *type)
 			 job_class_name(type->job_class), "example", type->example, "params", params);
 }
 
+/* Of an object like http's headers: what carries credentials by its very name (RFC 9110, section 11; RFC 6265). */
+static void redact_members(json_t *object)
+{
+	static const char *const names[] = { "authorization", "proxy-authorization", "cookie",
+					     "set-cookie" };
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value) for (size_t i = 0; i < ARRAY_SIZE(names);
+						     i++) if (strcasecmp(key, names[i]) == 0)
+		json_object_set_new(object, key, json_string("[redacted]"));
+}
+
 void type_redact(const struct job_type *type, json_t *args)
 {
 	for (size_t i = 0; i < type->param_count; i++) {
 		const struct ga_param *param = &type->params[i];
+		json_t *value = json_object_get(args, param->name);
 
-		if ((param->flags & GA_SECRET) && json_object_get(args, param->name))
+		if (value && (param->flags & GA_SECRET))
 			json_object_set_new(args, param->name, json_string("[redacted]"));
+		else if (value && param->type == GA_OBJECT)
+			redact_members(value);
 	}
 }

@@ -50,5 +50,5 @@ int64_t param_duration(const json_t *value);
 int64_t param_size(const json_t *value);
 /* A type as JSON for people and programs: name, help, class, parameters. A new reference. */
 json_t *type_describe(const struct job_type *type);
-/* Replace what is marked secret by "[redacted]", for showing. */
+/* Replace what is marked secret by "[redacted]", for showing; in objects also Authorization, Cookie and their like. */
 void type_redact(const struct job_type *type, json_t *args);

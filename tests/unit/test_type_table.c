@@ -413,6 +413,25 @@ static void a_type_describes_itself(void **state)
 	type_table_free(t);
 }
 
+static void secrets_and_credentials_are_redacted(void **state)
+{
+	struct type_table *t = table_of_two();
+	json_t *args = json_loads(
+		"{\"token\":5,\"count\":3,\"headers\":{\"AUTHORIZATION\":\"Bearer x\",\"X\":\"y\",\"Cookie\":[\"c\"]}}",
+		0, NULL);
+	json_t *right = json_loads(
+		"{\"token\":\"[redacted]\",\"count\":3,\"headers\":{\"AUTHORIZATION\":\"[redacted]\","
+		"\"X\":\"y\",\"Cookie\":\"[redacted]\"}}",
+		0, NULL);
+
+	(void)state;
+	type_redact(type_at(t, 0), args);
+	assert_true(json_equal(args, right));
+	json_decref(args);
+	json_decref(right);
+	type_table_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +450,7 @@ int main(void)
 		cmocka_unit_test(durations_and_sizes_are_read),
 		cmocka_unit_test(a_field_of_the_job_has_no_prefix),
 		cmocka_unit_test(a_type_describes_itself),
+		cmocka_unit_test(secrets_and_credentials_are_redacted),
 	};
 
 	return TAP_RUN(tests);
