@@ -265,9 +265,12 @@ static int route_big_header(struct request *r, const char *rest)
 	if (size < 0 || size > BODY_MAX)
 		return answer(r, 400, "/big-header/BYTES: up to 64 MiB\n");
 	e = write_all(r, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Big: ", 43);
-	for (; size > 0 && e == 0; size--) /* in small writes, but who is in a hurry for this */
-		e = size >= 63 ? write_all(r, filler(), 63) : write_all(r, "y", 1),
-		size -= size >= 63 ? 62 : 0;
+	while (size > 0 && e == 0) {
+		size_t part = size < 63 ? (size_t)size : 63; /* of the filler's first line */
+
+		e = write_all(r, filler(), part);
+		size -= (long long)part;
+	}
 	return e == 0 ? write_all(r, "\r\n\r\n", 4) : e;
 }
 

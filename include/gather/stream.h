@@ -17,8 +17,10 @@ typedef struct ga_stream ga_stream;
 typedef struct ga_server ga_server;
 
 /* Connect to a host (name or address; all its addresses are tried in turn). -EHOSTUNREACH: the name doesn't resolve. */
-GA_API int ga_connect_tcp(const char *host, uint16_t port, int64_t deadline, ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
-GA_API int ga_connect_unix(const char *path, int64_t deadline, ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
+GA_API int ga_connect_tcp(const char *host, uint16_t port, int64_t deadline,
+			  ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
+GA_API int ga_connect_unix(const char *path, int64_t deadline,
+			   ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
 /* Make a stream of a connected socket, which becomes non-blocking and, on success, the stream's. */
 GA_API int ga_stream_new(int fd, ga_stream **ret_stream) GA_MUST_CHECK;
 GA_API int ga_stream_fd(const ga_stream *stream); /* borrowed */
@@ -26,19 +28,23 @@ GA_API int ga_stream_fd(const ga_stream *stream); /* borrowed */
 GA_API void ga_stream_close(ga_stream *stream);
 
 /* What is there, at least 1 byte and at most `size`; 0: the other side closed. */
-GA_API int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadline) GA_ASYNC GA_MUST_CHECK;
+GA_API int64_t ga_stream_read(ga_stream *stream, void *data, size_t size,
+			      int64_t deadline) GA_ASYNC GA_MUST_CHECK;
 /* Exactly `size` bytes: 0; -ENODATA: closed before them, and what came stays to be read. */
-GA_API int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size, int64_t deadline) GA_ASYNC GA_MUST_CHECK;
+GA_API int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size,
+				  int64_t deadline) GA_ASYNC GA_MUST_CHECK;
 /* Up to and with `separator`: how many bytes stand at *ret_data, which is the stream's, valid until the next read.
  * -EMSGSIZE: none within `max` bytes. -ENODATA: closed before it came. What came stays to be read in both cases. */
-GA_API int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t max, int64_t deadline,
-				    char **ret_data) GA_ASYNC GA_MUST_CHECK;
+GA_API int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t max,
+				    int64_t deadline, char **ret_data) GA_ASYNC GA_MUST_CHECK;
 
 /* All of it: 0. */
-GA_API int ga_stream_write(ga_stream *stream, const void *data, size_t size, int64_t deadline) GA_ASYNC GA_MUST_CHECK;
+GA_API int ga_stream_write(ga_stream *stream, const void *data, size_t size,
+			   int64_t deadline) GA_ASYNC GA_MUST_CHECK;
 /* Two parts as one, e.g. head and body. */
-GA_API int ga_stream_write_two(ga_stream *stream, const void *first, size_t first_size, const void *second,
-			       size_t second_size, int64_t deadline) GA_ASYNC GA_MUST_CHECK;
+GA_API int ga_stream_write_two(ga_stream *stream, const void *first, size_t first_size,
+			       const void *second, size_t second_size,
+			       int64_t deadline) GA_ASYNC GA_MUST_CHECK;
 GA_API int ga_stream_shutdown(ga_stream *stream); /* no more will be written: the other side reads the end */
 
 /* Listen. host NULL: loopback; port 0: any free one. A Unix socket's path must not exist; it is removed at close. */
@@ -52,14 +58,15 @@ GA_API void ga_server_close(ga_server *server); /* NULL is a no-op. ga_serve() o
 typedef int (*ga_serve_fn)(ga_stream *stream, const void *arg);
 
 struct ga_serve_options {
-	const void *arg;         /* handed to each handler */
-	unsigned max_streams;    /* at once; more wait in the kernel's queue. 0: 10,000 */
-	size_t stack_bytes;      /* of each handler's task; 0: 64 KiB */
+	const void *arg;      /* handed to each handler */
+	unsigned max_streams; /* at once; more wait in the kernel's queue. 0: 10,000 */
+	size_t stack_bytes;   /* of each handler's task; 0: 64 KiB */
 };
 
 /* Accept, and run `handler` in a task for each connection; its stream is closed when it returns. Serves until cancelled,
  * then cancels and joins the handlers: -ECANCELED; or until accepting fails for good: that errno. options may be NULL. */
-GA_API int ga_serve(ga_server *server, ga_serve_fn handler, const struct ga_serve_options *options) GA_ASYNC;
+GA_API int ga_serve(ga_server *server, ga_serve_fn handler,
+		    const struct ga_serve_options *options) GA_ASYNC;
 
 #ifdef __cplusplus
 }

@@ -33,8 +33,8 @@ struct http_request {
 	enum request_state state;
 	enum ga_http_error error;
 	ga_http_client *client; /* a reference, until ENDED */
-	struct list node;	/* in client.queue or client.stopping */
-	struct list all;	/* in client.requests, until ENDED */
+	struct list node;       /* in client.queue or client.stopping */
+	struct list all;        /* in client.requests, until ENDED */
 	struct loop_timer deadline;
 	struct dns_query query;
 	struct http_transfer *transfer; /* while RUNNING */
@@ -47,13 +47,13 @@ struct http_request {
 	int64_t connect_timeout_ns;
 	unsigned follow, redirects;
 	bool has_body, insecure, as_sent, http1, discard_body;
-	bool orphan;	  /* the future's last handle is gone: free at the end */
-	bool crossed;	  /* redirected to another origin: no credentials any more */
+	bool orphan;     /* the future's last handle is gone: free at the end */
+	bool crossed;    /* redirected to another origin: no credentials any more */
 	bool told_again; /* its addresses were given once more for this hop */
 	struct http_target target;
 	/* what came */
 	int status;
-	char *text;	    /* of the error */
+	char *text;         /* of the error */
 	struct buf head;    /* name NUL value NUL ... */
 	struct buf content; /* with a NUL behind it, not counted */
 	size_t content_seen;
@@ -65,7 +65,7 @@ struct http_transfer {
 	CURL *easy;
 	struct http_request *request;
 	struct curl_slist *headers, *resolve;
-	bool missed;	/* libcurl knew no address of the host */
+	bool missed;    /* libcurl knew no address of the host */
 	bool plain_get; /* no method or body is set */
 	bool insecure, as_sent, http2, own_user_agent;
 	int64_t connect_timeout_ms;
@@ -110,14 +110,16 @@ int client_close_socket(void *client, curl_socket_t fd);
 extern const struct future_ops http_request_ops;
 void request_start(struct http_request *r);
 /* Why the exchange is about to fail; the first reason stands. */
-void request_note(struct http_request *r, enum ga_http_error error, const char *format, ...) GA_PRINTF(3, 4);
+void request_note(struct http_request *r, enum ga_http_error error, const char *format, ...)
+	GA_PRINTF(3, 4);
 /* Note and end. */
-void request_fail(struct http_request *r, enum ga_http_error error, const char *format, ...) GA_PRINTF(3, 4);
+void request_fail(struct http_request *r, enum ga_http_error error, const char *format, ...)
+	GA_PRINTF(3, 4);
 void request_stop(struct http_request *r); /* cancelled while it was RUNNING */
 void request_transfer_done(struct http_request *r, CURLcode code);
 
 /* ---- http_response.c ---- */
-int http_error_errno(enum ga_http_error error); /* negative */
+int http_error_errno(enum ga_http_error error);        /* negative */
 char *http_request_body(const struct http_request *r); /* NUL-terminated, "" if nothing came */
 
 /* ---- http_transfer.c ---- */

@@ -19,5 +19,5 @@ void http_hosts_init(struct http_hosts *h);
 void http_hosts_done(struct http_hosts *h);
 
 /* *ret_list is what CURLOPT_RESOLVE must say, the caller's; NULL if libcurl knows it already (and `again` is false). */
-int http_hosts_tell(struct http_hosts *h, const char *host, uint16_t port, struct dns_answer *answer, bool again,
-		    struct curl_slist **ret_list) GA_MUST_CHECK;
+int http_hosts_tell(struct http_hosts *h, const char *host, uint16_t port, struct dns_answer *answer,
+		    bool again, struct curl_slist **ret_list) GA_MUST_CHECK;

@@ -149,7 +149,8 @@ static int parse_any(const char *url, struct http_target *t, char **ret_url, cha
 	int r = -EINVAL;
 
 	if (strncasecmp(url, "http:", 5) != 0 && strncasecmp(url, "https:", 6) != 0) {
-		snprintf(error, error_size, "only URLs that start with http:// or https:// are fetched");
+		snprintf(error, error_size,
+			 "only URLs that start with http:// or https:// are fetched");
 		return -EINVAL;
 	}
 	u = curl_url();

@@ -14,7 +14,7 @@ struct http_target {
 	bool https;
 	bool literal; /* the host is an address */
 	uint16_t port;
-	struct address address;	     /* if literal */
+	struct address address;      /* if literal */
 	char host[DNS_NAME_MAX + 1]; /* an address without brackets */
 };
 

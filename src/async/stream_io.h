@@ -16,7 +16,7 @@ struct ga_stream {
 	struct io_watch watch;
 	struct stream_wait *reader, *writer; /* who waits, in its frame */
 	struct buf in;
-	unsigned chunk;	  /* how much to ask the kernel for */
+	unsigned chunk;   /* how much to ask the kernel for */
 	unsigned at_once; /* calls that didn't have to wait, since one did */
 	bool idle;
 };
