@@ -27,7 +27,15 @@ struct peer {
 	struct list node; /* in `waiting` while LIVE with something in the outbox; in `graves` while DEAD */
 	struct peer_name name;
 	enum peer_state state;
+	bool delivering; /* one of its messages: the next ones wait, and it isn't freed */
 	struct buf outbox;
+};
+
+/* A message that router_drain() found while an earlier one of the same peer was being delivered. */
+struct deferred {
+	struct list node;
+	const struct peer *from;
+	zmq_msg_t message;
 };
 
 struct router {
@@ -37,11 +45,10 @@ struct router {
 	struct router_events events;
 	void *arg;
 	struct map peers;
-	struct list waiting, graves;
+	struct list waiting, graves, deferred;
 	unsigned grave_count;
+	unsigned delivering;  /* messages, one inside the other */
 	struct peer *last;    /* the one that was looked up last, or NULL */
-	struct peer *current; /* whose message is being delivered; NULL once it was freed */
-	bool delivering;
 	int64_t nameless_due; /* when it may be told again */
 };
 
@@ -49,7 +56,11 @@ static size_t router_receive(void *arg);
 static unsigned router_flush(void *arg);
 static int router_bind(struct router *r, const char *path);
 static size_t receive_payload(struct router *r, const struct peer_name *name);
-static void deliver(struct router *r, struct peer *peer, struct span input);
+static void deliver(struct router *r, struct peer *peer, zmq_msg_t *message);
+static void deliver_records(struct router *r, struct peer *peer, zmq_msg_t *message);
+static void defer(struct router *r, struct peer *peer, zmq_msg_t *message);
+static struct deferred *deferred_take(struct router *r, const struct peer *from);
+static void deferred_free(struct deferred *d);
 static void spoil(struct router *r, struct peer *peer, const char *why);
 static void tell_nameless(struct router *r, const char *why);
 static unsigned flush_peer(struct router *r, struct peer *peer);
@@ -76,6 +87,7 @@ int router_open(struct loop *l, const char *path, const struct router_events *ev
 	map_init(&r->peers, name_match);
 	list_init(&r->waiting);
 	list_init(&r->graves);
+	list_init(&r->deferred);
 	e = router_bind(r, path);
 	if (e < 0) {
 		router_close(r);
@@ -119,7 +131,6 @@ size_t router_backlog(const struct router *r, struct peer_name name)
 
 void router_drain(struct router *r)
 {
-	assert(!r->delivering);
 	pump_drain(&r->pump);
 }
 
@@ -203,19 +214,40 @@ static size_t receive_payload(struct router *r, const struct peer_name *name)
 	else if (zmq_msg_size(&message) == 0)
 		spoil(r, peer, "an empty message");
 	else
-		deliver(r, peer, (struct span){ zmq_msg_data(&message), zmq_msg_size(&message) });
+		deliver(r, peer, &message);
 	zmq_msg_close(&message);
 	return size;
 }
 
-/* The records up to a malformed one count; the receiver may forget the peer at any of them. */
-static void deliver(struct router *r, struct peer *peer, struct span input)
+/* A message, and those of the same peer that were deferred meanwhile. Takes the message's content. */
+static void deliver(struct router *r, struct peer *peer, zmq_msg_t *message)
 {
+	struct deferred *next = NULL;
+
+	if (peer->delivering) {
+		defer(r, peer, message);
+		return;
+	}
+	peer->delivering = true;
+	r->delivering++;
+	do {
+		deliver_records(r, peer, message);
+		if (next)
+			deferred_free(next);
+		next = deferred_take(r, peer);
+		message = next ? &next->message : NULL;
+	} while (next);
+	r->delivering--;
+	peer->delivering = false;
+}
+
+/* The records up to a malformed one count; the receiver may forget the peer at any of them. */
+static void deliver_records(struct router *r, struct peer *peer, zmq_msg_t *message)
+{
+	struct span input = { zmq_msg_data(message), zmq_msg_size(message) };
 	const char *why = "a message ends inside a record";
 
-	r->delivering = true;
-	r->current = peer;
-	while (input.size > 0 && r->current && r->current->state == PEER_LIVE) {
+	while (input.size > 0 && peer->state != PEER_DEAD) {
 		struct record record;
 
 		if (record_next(&input, &record, &why) != 1) {
@@ -224,8 +256,39 @@ static void deliver(struct router *r, struct peer *peer, struct span input)
 		}
 		r->events.record(r->arg, peer->name, &record);
 	}
-	r->current = NULL;
-	r->delivering = false;
+}
+
+static void defer(struct router *r, struct peer *peer, zmq_msg_t *message)
+{
+	struct deferred *d = malloc(sizeof(*d));
+
+	if (!d) {
+		spoil(r, peer, "no memory to keep a message");
+		return;
+	}
+	d->from = peer;
+	zmq_msg_init(&d->message);
+	zmq_msg_move(&d->message, message);
+	list_push_back(&r->deferred, &d->node);
+}
+
+static struct deferred *deferred_take(struct router *r, const struct peer *from)
+{
+	LIST_FOREACH(node, &r->deferred) {
+		struct deferred *d = LIST_ENTRY(node, struct deferred, node);
+
+		if (d->from == from) {
+			list_remove(node);
+			return d;
+		}
+	}
+	return NULL;
+}
+
+static void deferred_free(struct deferred *d)
+{
+	zmq_msg_close(&d->message);
+	free(d);
 }
 
 static void spoil(struct router *r, struct peer *peer, const char *why)
@@ -335,19 +398,22 @@ static void peer_move(struct router *r, struct peer *peer, enum peer_state state
 	if (state == PEER_GONE)
 		return;
 	list_push_back(&r->graves, &peer->node);
-	if (r->grave_count < GRAVES_MAX)
-		r->grave_count++;
-	else
-		peer_free(r, LIST_ENTRY(r->graves.next, struct peer, node));
+	r->grave_count++;
+	while (r->grave_count > GRAVES_MAX) {
+		struct peer *oldest = LIST_ENTRY(r->graves.next, struct peer, node);
+
+		if (oldest->delivering)
+			break;
+		peer_free(r, oldest);
+	}
 }
 
 static void peer_free(struct router *r, struct peer *peer)
 {
 	list_remove(&peer->node);
+	r->grave_count--;
 	map_take(&r->peers, name_hash(&peer->name), &peer->name);
 	if (r->last == peer)
 		r->last = NULL;
-	if (r->current == peer)
-		r->current = NULL;
 	free(peer);
 }

@@ -5,8 +5,8 @@
  * most PACK_MAX), so a lone record goes at once and a flood is packed. What can't be sent yet stays in the outbox.
  * A message that isn't a whole number of records ends that peer's conversation (-EPROTO is reported), never the process.
  * The context is made here, after fork; its I/O thread keeps the caller's CPU affinity. Loop-affine; never suspends.
- * Sent isn't received: what a side needs to know to have arrived is acknowledged by records. Neither end may be closed,
- * nor the router drained, from within its own events. A role that ends may _exit without closing.
+ * Sent isn't received: what a side needs to know to have arrived is acknowledged by records. Neither end may be closed
+ * from within its own events. A role that ends may _exit without closing.
  */
 #pragma once
 #include "loop.h"
@@ -37,7 +37,8 @@ int router_send(struct router *r, struct peer_name to, const struct record *reco
 void router_forget(struct router *r,
 		   struct peer_name peer); /* it died: drop its outbox; ignore what still comes from it */
 size_t router_backlog(const struct router *r, struct peer_name peer); /* bytes not handed to ZeroMQ yet */
-/* Read and deliver whatever has arrived already, now (before a lost worker's jobs are returned). */
+/* Read and deliver whatever has arrived already, now (before a lost worker's jobs are returned). Called from within
+ * `record`, it leaves the later messages of that same peer for after this one. */
 void router_drain(struct router *r);
 void router_close(struct router *r);
 

@@ -393,6 +393,19 @@ static void values_out_of_their_range_are_refused(void **state GA_UNUSED)
 	}
 }
 
+static void bytes_behind_the_last_run_are_refused(void **state GA_UNUSED)
+{
+	const struct record sent = { .kind = RECORD_JOB, .job.args = SPAN("{}") };
+	struct buf out = BUF_INIT;
+	struct record got;
+
+	assert_int_equal(record_put(&out, &sent), 0);
+	assert_int_equal(buf_append(&out, "x", 1), 0);
+	buf_data(&out)[4]++;
+	assert_int_equal(next_exactly(buf_data(&out), buf_size(&out), &got), -EPROTO);
+	buf_done(&out);
+}
+
 static void a_run_of_tokens_has_whole_tokens(void **state GA_UNUSED)
 {
 	const struct record wrong[] = {
@@ -487,6 +500,7 @@ int main(void)
 		cmocka_unit_test(each_corrupted_byte_is_refused_or_harmless),
 		cmocka_unit_test(a_wrong_header_is_refused_before_its_body_comes),
 		cmocka_unit_test(values_out_of_their_range_are_refused),
+		cmocka_unit_test(bytes_behind_the_last_run_are_refused),
 		cmocka_unit_test(a_run_of_tokens_has_whole_tokens),
 		cmocka_unit_test(tokens_come_back_in_order),
 		cmocka_unit_test(the_largest_record_passes_and_one_byte_more_does_not),

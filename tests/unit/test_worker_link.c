@@ -32,7 +32,7 @@ struct link {
 	uint64_t job_ref;  /* of what came to the worker */
 	unsigned disorder; /* refs that didn't follow each other */
 	char why[100];
-	bool echo, forget, impatient;
+	bool echo, forget, drain, impatient;
 	bool (*done)(const struct link *k);
 };
 
@@ -53,6 +53,9 @@ static void on_record(void *arg, struct peer_name from, const struct record *r)
 	k->heard = from;
 	k->last_ref = r->ref;
 	k->to_broker++;
+	if (k->drain && r->ref == 2) /* until the third record, sent apart from this one, must have come */
+		for (int64_t end = clock_monotonic() + NSEC_PER_SEC / 5; clock_monotonic() < end;)
+			router_drain(k->router);
 	if (k->echo) {
 		const struct record job = { .kind = RECORD_JOB, .ref = r->ref };
 
@@ -390,24 +393,83 @@ static void a_broker_that_comes_back_is_told_of(void **state)
 	assert_int_equal(k->to_broker, 1);
 }
 
-/* The worker's record lies unsent when the broker goes: the next broker must not get it before HELLO. */
+/* A raw socket in the broker's place; flushes what it has sent when it is closed. */
+static void *raw_broker(struct link *k, void *context)
+{
+	void *raw = zmq_socket(context, ZMQ_ROUTER);
+	char endpoint[100];
+
+	snprintf(endpoint, sizeof(endpoint), "ipc://%s", k->path);
+	assert_int_equal(zmq_bind(raw, endpoint), 0);
+	return raw;
+}
+
+static bool is_blocked(const struct link *k)
+{
+	static char body[PACK_MAX];
+	const struct record r = { .kind = RECORD_RESULT,
+				  .result = { .outcome = OUTCOME_SUCCEEDED, .body = { body, 200000 } } };
+
+	if (dealer_backlog(k->dealer) > 2 * PACK_MAX)
+		return true; /* ZeroMQ takes no more */
+	assert_int_equal(dealer_send(k->dealer, &r), 0);
+	return false;
+}
+
+/* A broker that doesn't read goes: the next one must not get what was meant for it before HELLO. */
 static void what_was_unsent_is_dropped_with_the_connection(void **state)
 {
 	struct link *k = *state;
+	void *context = zmq_ctx_new(), *raw = raw_broker(k, context);
+	struct loop_timer ask;
 
-	open_both(k);
-	router_close(k->router);
-	k->router = NULL;
-	say(k, 99);
+	open_dealer(k, worker);
+	loop_timer_init(&ask, ask_again, k);
+	assert_int_equal(loop_timer_set(k->loop, &ask, 0), 0);
+	run_until(k, is_blocked);
+	loop_timer_stop(k->loop, &ask);
+	zmq_close(raw);
+	zmq_ctx_term(context);
 	run_until(k, is_disconnected);
 	assert_int_equal(dealer_backlog(k->dealer), 0);
 	open_router(k);
 	run_until(k, is_connected);
-	k->to_broker = 0;
-	k->last_ref = 0;
 	say(k, 1);
 	run_until(k, heard_one);
 	assert_int_equal(k->last_ref, 1);
+	assert_int_equal(k->disorder, 0);
+}
+
+/* It came from the old broker, but was not read while that lived. */
+static void what_was_unread_is_dropped_with_the_connection(void **state)
+{
+	struct link *k = *state;
+	void *context = zmq_ctx_new(), *raw = raw_broker(k, context);
+	const struct record old = { .kind = RECORD_JOB, .ref = 99 };
+	struct buf b = BUF_INIT;
+	char id[13], any[100];
+
+	open_dealer(k, worker);
+	say(k, 1);
+	one_turn(k);
+	assert_int_equal(zmq_recv(raw, id, sizeof(id), 0), sizeof(id));
+	assert_true(zmq_recv(raw, any, sizeof(any), 0) > 0);
+	dealer_pause(k->dealer, true);
+	assert_int_equal(record_put(&b, &old), 0);
+	assert_int_equal(zmq_send(raw, id, sizeof(id), ZMQ_SNDMORE), sizeof(id));
+	assert_int_equal(zmq_send(raw, buf_data(&b), buf_size(&b), 0), buf_size(&b));
+	zmq_close(raw);
+	zmq_ctx_term(context);
+	run_until(k, is_disconnected);
+	open_router(k);
+	run_until(k, is_connected);
+	dealer_pause(k->dealer, false);
+	k->echo = true;
+	say(k, 1);
+	run_until(k, told_one);
+	assert_int_equal(k->job_ref, 1);
+	assert_int_equal(k->to_worker, 1);
+	buf_done(&b);
 }
 
 static void a_stale_socket_file_is_replaced(void **state)
@@ -463,6 +525,40 @@ static void a_paused_worker_reads_nothing_until_it_goes_on(void **state)
 	run_until(k, told_one);
 }
 
+struct turns {
+	struct loop_hook hook;
+	struct loop_timer end;
+	unsigned count;
+};
+
+static void count_turn(struct loop_hook *h)
+{
+	((struct turns *)h->arg)->count++;
+}
+
+static void end_turns(struct loop_timer *t)
+{
+	loop_stop(t->arg);
+}
+
+static void a_paused_worker_does_not_spin(void **state)
+{
+	struct link *k = *state;
+	const struct record job = { .kind = RECORD_JOB, .ref = 1 };
+	struct turns turns = { 0 };
+
+	open_both(k);
+	dealer_pause(k->dealer, true);
+	assert_int_equal(router_send(k->router, worker, &job), 0);
+	loop_timer_init(&turns.end, end_turns, k->loop);
+	assert_int_equal(loop_timer_set(k->loop, &turns.end, clock_monotonic() + NSEC_PER_SEC / 10), 0);
+	loop_hook_add(k->loop, &turns.hook, count_turn, &turns);
+	assert_int_equal(loop_run(k->loop), 0);
+	loop_hook_remove(&turns.hook);
+	assert_in_range(turns.count, 1, 100);
+	assert_int_equal(k->to_worker, 0);
+}
+
 #define FLOOD 20000
 static bool flood_came(const struct link *k)
 {
@@ -507,6 +603,27 @@ static void draining_delivers_what_has_arrived(void **state)
 	for (int64_t end = clock_monotonic() + PATIENCE; k->last_ref != 2 && clock_monotonic() < end;)
 		router_drain(k->router);
 	assert_int_equal(k->last_ref, 2);
+}
+
+static bool reached_4(const struct link *k)
+{
+	return k->last_ref >= 4;
+}
+
+static void draining_inside_a_record_keeps_the_order_of_that_peer(void **state)
+{
+	struct link *k = *state;
+
+	open_both(k);
+	k->drain = true;
+	say(k, 2);
+	say(k, 3);
+	one_turn(k); /* one message with two records; and then another */
+	say(k, 4);
+	one_turn(k);
+	run_until(k, reached_4);
+	assert_int_equal(k->disorder, 0);
+	assert_int_equal(k->to_broker, 4);
 }
 
 static void a_wrong_path_is_refused(void **state)
@@ -608,7 +725,8 @@ static void a_message_that_is_no_record_ends_that_peer_alone(void **state)
 		raw = raw_peer(k, context, id, sizeof(id));
 		k->garbage = 0;
 		assert_int_equal(zmq_send(raw, cases[i].data, cases[i].size, 0), cases[i].size);
-		assert_int_equal(zmq_send(raw, record, size, 0), size); /* ignored by then */
+		assert_int_equal(zmq_send(raw, "", 0, 0), 0); /* ignored by then, as this: */
+		assert_int_equal(zmq_send(raw, record, size, 0), size);
 		run_until(k, garbage_one);
 		assert_string_equal(k->why, cases[i].why);
 		assert_int_equal(k->heard.slot, 20 + i);
@@ -694,50 +812,59 @@ static void another_workers_id_cannot_be_taken_over(void **state)
 static void a_message_beyond_the_limit_ends_that_connection(void **state)
 {
 	struct link *k = *state;
-	void *context = zmq_ctx_new(), *raw;
+	void *context = zmq_ctx_new(), *raw, *monitor;
 	unsigned char id[13];
-	char *large = calloc(1, 3 << 20);
+	char *large = calloc(1, 3 << 20), event[6];
 
 	open_both(k);
 	make_id(id, 6);
 	raw = raw_peer(k, context, id, sizeof(id));
+	assert_int_equal(zmq_socket_monitor(raw, "inproc://raw", ZMQ_EVENT_DISCONNECTED), 0);
+	monitor = zmq_socket(context, ZMQ_PAIR);
+	assert_int_equal(zmq_setsockopt(monitor, ZMQ_RCVTIMEO, &(int){ 20000 }, sizeof(int)), 0);
+	assert_int_equal(zmq_connect(monitor, "inproc://raw"), 0);
 	assert_int_equal(zmq_send(raw, large, 3 << 20, 0), 3 << 20);
-	for (int i = 0; i < 10; i++)
-		assert_still_served(k);
+	assert_int_equal(zmq_recv(monitor, event, sizeof(event), 0), sizeof(event));
+	assert_still_served(k);
 	assert_int_equal(k->garbage, 0);
 	zmq_close(raw);
+	zmq_close(monitor);
 	zmq_ctx_term(context);
 	free(large);
 }
 
-/* A raw socket in the broker's place. */
 static void a_broker_that_sends_garbage_is_ignored(void **state)
 {
 	struct link *k = *state;
-	void *context = zmq_ctx_new(), *raw = zmq_socket(context, ZMQ_ROUTER);
-	char endpoint[100], record[64], id[13];
+	void *context = zmq_ctx_new(), *raw = raw_broker(k, context);
+	char any[100], record[64], id[13];
 	size_t size = one_record(record, 1);
 
-	snprintf(endpoint, sizeof(endpoint), "ipc://%s", k->path);
-	assert_int_equal(zmq_setsockopt(raw, ZMQ_LINGER, &(int){ 0 }, sizeof(int)), 0);
-	assert_int_equal(zmq_bind(raw, endpoint), 0);
 	open_dealer(k, worker);
 	say(k, 1);
 	one_turn(k);
 	assert_int_equal(zmq_recv(raw, id, sizeof(id), 0), sizeof(id));
-	assert_true(zmq_recv(raw, endpoint, sizeof(endpoint), 0) > 0);
+	assert_true(zmq_recv(raw, any, sizeof(any), 0) > 0);
+	dealer_pause(k->dealer, true); /* until all of it is there */
 	assert_int_equal(zmq_send(raw, id, sizeof(id), ZMQ_SNDMORE), sizeof(id));
 	assert_int_equal(zmq_send(raw, "nonsense", 8, 0), 8);
-	assert_int_equal(zmq_send(raw, id, sizeof(id), ZMQ_SNDMORE), sizeof(id));
-	assert_int_equal(zmq_send(raw, record, size, 0), size);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(zmq_send(raw, id, sizeof(id), ZMQ_SNDMORE), sizeof(id));
+		assert_int_equal(zmq_send(raw, record, size, 0), size);
+	}
+	dealer_pause(k->dealer, false);
 	run_until(k, garbage_one);
-	one_turn(k);
+	zmq_close(raw);
+	zmq_ctx_term(context);
+	run_until(k, is_disconnected);
 	assert_int_equal(k->to_worker, 0);
 	assert_int_equal(k->garbage, 1);
-	zmq_close(raw);
-	dealer_close(k->dealer);
-	k->dealer = NULL;
-	zmq_ctx_term(context);
+	k->echo = true; /* the next broker is listened to */
+	k->last_ref = 0;
+	open_router(k);
+	run_until(k, is_connected);
+	say(k, 1);
+	run_until(k, told_one);
 }
 
 /* The broker's side of the flood runs on a thread of its own, with its own loop; it asserts nothing. */
@@ -833,11 +960,14 @@ int main(void)
 		LINK_TEST(a_worker_that_died_is_followed_by_its_next_incarnation),
 		LINK_TEST(a_broker_that_comes_back_is_told_of),
 		LINK_TEST(what_was_unsent_is_dropped_with_the_connection),
+		LINK_TEST(what_was_unread_is_dropped_with_the_connection),
 		LINK_TEST(a_stale_socket_file_is_replaced),
 		LINK_TEST(a_forgotten_peer_is_not_heard_any_more),
 		LINK_TEST(a_paused_worker_reads_nothing_until_it_goes_on),
+		LINK_TEST(a_paused_worker_does_not_spin),
 		LINK_TEST(what_a_slow_worker_does_not_take_waits_in_the_outbox),
 		LINK_TEST(draining_delivers_what_has_arrived),
+		LINK_TEST(draining_inside_a_record_keeps_the_order_of_that_peer),
 		LINK_TEST(a_wrong_path_is_refused),
 		LINK_TEST(a_message_that_is_no_record_ends_that_peer_alone),
 		LINK_TEST(a_thousand_frames_are_garbage),
