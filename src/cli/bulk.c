@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define JOBS_MAX 1000000
-#define FAILED_SHOWN 8 /* at most so many are named in the command that reruns them */
 
 static struct {
 	const char *jobs, *joblog;
@@ -59,9 +58,15 @@ void bulk_error(const struct outcome *o, struct strbuf *err)
 
 void bulk_failed(struct bulk *b, const struct outcome *o)
 {
-	/* One more than is shown says that there are too many. */
-	if (b->failed.count <= FAILED_SHOWN)
-		words_add(&b->failed, strndup(o->label, o->label_size));
+	size_t i = b->failed_count;
+
+	if (i > BULK_FAILED_SHOWN)
+		return;
+	for (; i > 0 && b->failed[i - 1].seq > o->seq; i--)
+		b->failed[i] = b->failed[i - 1];
+	b->failed[i] =
+		(struct failed_label){ .seq = o->seq, .label = strndup(o->label, o->label_size) };
+	b->failed_count++;
 }
 
 static int parse_flags(struct context *x, struct window *w, struct strbuf *options, unsigned jobs)
@@ -87,8 +92,7 @@ static int parse_flags(struct context *x, struct window *w, struct strbuf *optio
 /* The command line as it was, with --resume-failed. */
 static void put_rerun(const struct bulk *b, const struct context *x, struct strbuf *out)
 {
-	bool few = b->failed.count > 0 && b->failed.count <= FAILED_SHOWN && !given.joblog;
-	const struct words *operands = few ? &b->failed : &x->command.operands;
+	bool few = b->failed_count > 0 && b->failed_count <= BULK_FAILED_SHOWN && !given.joblog;
 
 	if (!few && !given.joblog) {
 		sb_text(out, "to rerun failures only: --joblog FILE, and next time "
@@ -105,9 +109,11 @@ static void put_rerun(const struct bulk *b, const struct context *x, struct strb
 	}
 	if (given.joblog)
 		sb_text(out, " --resume-failed");
-	for (size_t i = 0; i < operands->count; i++) {
+	for (size_t i = 0; i < (few ? b->failed_count : x->command.operands.count); i++) {
+		const char *operand = few ? b->failed[i].label : x->command.operands.item[i];
+
 		sb_char(out, ' ');
-		sb_shell_word(out, operands->item[i]);
+		sb_shell_word(out, operand ? operand : "");
 	}
 	sb_text(out, !few && b->lines.number ? " < LIST\n" : "\n");
 }
@@ -152,9 +158,8 @@ int bulk_run(struct bulk *b, struct context *x, struct window *w, const char *ty
 		say("the job log may be incomplete: writing it failed");
 		status = status ? status : STATUS_FAILED;
 	}
-	for (size_t i = 0; i < b->failed.count; i++)
-		free((char *)(uintptr_t)b->failed.item[i]);
-	words_free(&b->failed);
+	for (size_t i = 0; i < b->failed_count; i++)
+		free(b->failed[i].label);
 	sb_free(&options);
 	return status;
 }

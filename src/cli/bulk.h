@@ -7,9 +7,16 @@
 
 extern const struct flag bulk_flags[]; /* -j, --joblog, --resume, --resume-failed */
 
+#define BULK_FAILED_SHOWN 8
+
 struct bulk {
-	struct lines lines;  /* for the verb to open and close, if it reads any */
-	struct words failed; /* copies of the first labels that failed, if the verb adds them */
+	struct lines lines; /* for the verb to open and close, if it reads any */
+	/* The first labels in order that failed, if the verb adds them; one more than are shown says that there are more. */
+	struct failed_label {
+		uint64_t seq;
+		char *label;
+	} failed[BULK_FAILED_SHOWN + 1];
+	size_t failed_count;
 	struct tally *tally;
 };
 

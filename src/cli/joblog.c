@@ -102,8 +102,10 @@ bool joblog_close(struct joblog *log)
 {
 	bool good = true;
 
-	if (log->file)
-		good = !ferror(log->file) & (fclose(log->file) == 0);
+	if (log->file) {
+		good = !ferror(log->file);
+		good = fclose(log->file) == 0 && good;
+	}
 	free(log->done);
 	*log = (struct joblog){ 0 };
 	return good;

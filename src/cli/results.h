@@ -6,8 +6,9 @@
 
 bool event_ok(const struct ga_event *e);
 const char *state_name(const struct ga_event *e);
-/* Why it failed, as a sentence that names the field if there is one; and as a short kind to count by: "timeout", "http 503", "crashed". */
+/* Why it failed, as a sentence that names the field if there is one. */
 void put_reason(struct strbuf *out, const struct ga_event *e);
+/* The same as a short kind to count by: "timeout", "http 503", "crashed". */
 void event_kind(const struct ga_event *e, char kind[64]);
 int event_status(const struct ga_event *e); /* for a command about this one job */
 

@@ -207,18 +207,30 @@ static int submit_list(struct context *x, int fd, const char *options)
 	return status;
 }
 
-/* A single operand that is "-" or a file's name is a list; -1: it is a type. */
-static int open_list(const struct words *operands)
+/* Whether a single operand names a list: "-", a path, or a file that is here. */
+static bool is_list(const struct words *operands)
 {
+	const char *word = operands->item[0];
 	struct stat s;
 
 	if (operands->count != 1)
-		return -1;
-	if (strcmp(operands->item[0], "-") == 0)
-		return STDIN_FILENO;
-	if (stat(operands->item[0], &s) < 0 || S_ISDIR(s.st_mode))
-		return -1;
-	return open(operands->item[0], O_RDONLY | O_CLOEXEC);
+		return false;
+	return strcmp(word, "-") == 0 || strchr(word, '/') ||
+	       (stat(word, &s) == 0 && !S_ISDIR(s.st_mode));
+}
+
+static int open_and_submit(struct context *x, const char *path, const char *options)
+{
+	int fd, status;
+
+	if (strcmp(path, "-") == 0)
+		return submit_list(x, STDIN_FILENO, options);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return usage(x, "%s: %s", path, strerror(errno));
+	status = submit_list(x, fd, options);
+	close(fd);
+	return status;
 }
 
 static int run(struct context *x)
@@ -226,20 +238,17 @@ static int run(struct context *x)
 	const struct words *operands = &x->command.operands;
 	struct strbuf options = { 0 };
 	char why[200];
-	int status, fd;
+	int status;
 
 	if (operands->count == 0)
 		return usage(x, "it takes a job type, a file of jobs, or - for standard input");
 	job_fields.detach = true;
 	if (!job_fields_write(&job_fields, &options, why, sizeof(why)))
 		return usage(x, "%s", why);
-	fd = open_list(operands);
-	if (fd >= 0)
-		status = submit_list(x, fd, sb_string(&options));
+	if (is_list(operands))
+		status = open_and_submit(x, operands->item[0], sb_string(&options));
 	else
 		status = submit_one(x, sb_string(&options));
-	if (fd > STDIN_FILENO)
-		close(fd);
 	sb_free(&options);
 	return status;
 }
