@@ -28,23 +28,20 @@ int dispatch_open(struct broker *b)
 	return router_open(b->loop, path, &router_events, b, &b->router);
 }
 
-static void ask_for_restart(struct broker *b, struct peer_name worker)
+static void ask_for_restart(struct peer_name worker)
 {
 	const struct control_message m = { .kind = CONTROL_WORKER_RESTART,
 					   .slot = worker.slot,
 					   .incarnation = worker.incarnation };
 
-	(void)b;
 	if (control_send(ROLE_FD_CONTROL, &m) < 0)
 		log_error("can't ask for a restart of worker %u", worker.slot);
 }
 
-static void on_garbage(void *arg, struct peer_name from, const char *why)
+static void on_garbage(void *arg GA_UNUSED, struct peer_name from, const char *why)
 {
-	struct broker *b = arg;
-
 	log_error("worker %u sent bytes that are no records (%s): it is restarted", from.slot, why);
-	ask_for_restart(b, from);
+	ask_for_restart(from);
 }
 
 static void on_record(void *arg, struct peer_name from, const struct record *r)
@@ -86,6 +83,14 @@ static void welcome(struct broker *b, struct peer_name to, const struct record_h
 	buf_done(&kept);
 }
 
+static bool has_joined(struct broker *b, struct peer_name worker)
+{
+	bool joined;
+
+	return engine_worker_incarnation(b->engine, worker.slot, &joined) == worker.incarnation &&
+	       joined;
+}
+
 static void on_hello(struct broker *b, struct peer_name from, const struct record *r)
 {
 	const struct record_hello *hello = &r->hello;
@@ -94,11 +99,17 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 	if (hello->build_id != b->role->build_id || hello->table_hash != type_table_hash(b->types)) {
 		log_warning("worker %u is of another build or has other job types: it is restarted",
 			    from.slot);
-		ask_for_restart(b, from);
+		ask_for_restart(from);
 		return;
 	}
 	memcpy(w.capacity, hello->capacity, sizeof(w.capacity));
 	broker_hear_supervisor(b);
+	if (has_joined(b, from)) {
+		/* It lost this connection, and with it what was under way: only its end is certain. */
+		log_warning("worker %u registered twice: it is restarted", from.slot);
+		ask_for_restart(from);
+		return;
+	}
 	int error = engine_worker_joined(broker_engine(b), &w);
 
 	if (error < 0) {
@@ -189,7 +200,15 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 					       .meta = r->result.meta,
 					       .body = r->result.body };
 
-	if (engine_result(broker_engine(b), from.slot, &result) == -ESTALE)
+	int error = engine_result(broker_engine(b), from.slot, &result);
+
+	if (error == -ENOMEM) {
+		/* Not acknowledged, so it isn't lost: the worker says it again when it has been restarted. */
+		log_error("no memory for a result of worker %u: it is restarted", from.slot);
+		ask_for_restart(from);
+		return;
+	}
+	if (error == -ESTALE)
 		log_debug("worker %u: a result of attempt %llx, which is not its own any more",
 			  from.slot, (unsigned long long)r->ref);
 	if (!acks || record_put_token(&acks->tokens, r->ref) < 0)
@@ -205,13 +224,11 @@ void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnati
 void dispatch_worker_lost(struct broker *b, const struct control_message *m)
 {
 	const struct peer_name peer = { m->slot, m->incarnation };
-	struct worker_view w;
 
 	/* What it had sent before it died still counts. */
 	router_drain(b->router);
 	router_forget(b->router, peer);
-	if (engine_worker_view(b->engine, m->slot, &w) == 0 && w.incarnation == m->incarnation &&
-	    w.joined && b->joined > 0)
+	if (has_joined(b, peer))
 		b->joined--;
 	engine_worker_lost(broker_engine(b), m->slot, m->incarnation, m->token, m->status);
 }
@@ -244,13 +261,10 @@ void dispatch_actions(struct broker *b)
 	send_acks(b);
 }
 
+/* By the engine's word: it dispatches to live incarnations only. */
 static struct peer_name peer_at(struct broker *b, uint32_t slot)
 {
-	struct worker_view w;
-
-	if (engine_worker_view(b->engine, slot, &w) < 0)
-		return (struct peer_name){ slot, 0 };
-	return (struct peer_name){ slot, w.incarnation };
+	return (struct peer_name){ slot, engine_worker_incarnation(b->engine, slot, NULL) };
 }
 
 static void send_job(struct broker *b, const struct action *a)

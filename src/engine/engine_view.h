@@ -24,6 +24,8 @@ struct worker_view {
 };
 /* The slots in order: 0, or -ENOENT past the last. Slots that have no live incarnation have incarnation 0. */
 int engine_worker_view(const struct engine *e, uint32_t index, struct worker_view *ret_view);
+/* The incarnation that lives in a slot (0: none), and, if asked for, whether it has registered. */
+uint64_t engine_worker_incarnation(const struct engine *e, uint32_t slot, bool *ret_joined);
 /* How many ready jobs stand before this one in its (queue, class); for "why". */
 uint64_t engine_ahead(const struct engine *e, const struct job *job);
 struct queue_view {

@@ -129,6 +129,15 @@ void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class
 	seat_update(e, w, job_class);
 }
 
+uint64_t engine_worker_incarnation(const struct engine *e, uint32_t slot, bool *ret_joined)
+{
+	const struct worker *w = worker_at(e, slot);
+
+	if (ret_joined)
+		*ret_joined = w && w->joined;
+	return w ? w->incarnation : 0;
+}
+
 int engine_worker_view(const struct engine *e, uint32_t index, struct worker_view *ret_view)
 {
 	const struct worker *w;
