@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t silenced, leaving, forking, escaping;
@@ -127,12 +128,14 @@ static void told(const struct control_message *m)
 
 static void serve_one(void)
 {
+	const struct timeval patience = { .tv_usec = 50000 };
 	int fd = accept(ROLE_FD_LISTENERS, NULL, NULL);
 	char line[64] = "";
 	struct control_message m = { .kind = CONTROL_WORKER_RESTART };
 
 	if (fd < 0)
 		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (write(fd, "hello\n", 6) == 6 && read(fd, line, sizeof(line) - 1) > 0 &&
 	    strncmp(line, "replace ", 8) == 0) {
 		m.slot = (uint32_t)atoi(line + 8);

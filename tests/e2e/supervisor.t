@@ -6,7 +6,7 @@ use Test::More;
 use Cwd qw(abs_path);
 use File::Temp ();
 use IO::Socket::UNIX;
-use POSIX qw(dup2);
+use POSIX qw(:sys_wait_h dup2);
 use Socket qw(SOCK_STREAM SOCK_DGRAM);
 use Time::HiRes qw(time);
 use Gather::Daemon qw(poll_until);
@@ -32,6 +32,15 @@ sub incarnation {
 
 sub started { return scalar(() = $_[0]->log_text =~ /$_[1]: started /g) }
 
+# The wait status of a child of ours, or undef if it doesn't end; then it is killed.
+sub ended {
+	my ($pid) = @_;
+	return $? if poll_until(sub { waitpid($pid, WNOHANG) == $pid });
+	kill KILL => $pid;
+	waitpid $pid, 0;
+	return;
+}
+
 # Run the program to its end: exit status, standard output, standard error.
 sub run {
 	my (@arguments) = @_;
@@ -42,8 +51,7 @@ sub run {
 		dup2(fileno $err, 2);
 		exec { $rig } 'gatherd', @arguments or POSIX::_exit(127);
 	}
-	waitpid $pid, 0;
-	my $status = $? >> 8;
+	my $status = (ended($pid) // 255 << 8) >> 8;
 	local $/;
 	seek $_, 0, 0 for $out, $err;
 	return ($status, scalar <$out> // '', scalar <$err> // '');
@@ -359,8 +367,7 @@ subtest 'closed standard descriptors' => sub {
 		is readlink "/proc/$pid/fd/$fd", '/dev/null', "descriptor $fd";
 	}
 	kill TERM => $pid;
-	waitpid $pid, 0;
-	is $?, 0, 'it stops';
+	is ended($pid), 0, 'it stops';
 };
 
 subtest 'private' => sub {
@@ -382,8 +389,7 @@ subtest 'private' => sub {
 	ok -S "$dir/s", 'with the socket in it';
 	my @pids = keys %{ Gather::Daemon::below($pid) };
 	close $guard;
-	waitpid $pid, 0;
-	is $?, 0, 'it ends when the other end is closed';
+	is ended($pid), 0, 'it ends when the other end is closed';
 	ok !(grep { alive($_) } @pids), 'with all its processes';
 	ok !-e $dir, 'and leaves nothing';
 	seek $errors, 0, 0;
@@ -410,8 +416,7 @@ subtest '--dev' => sub {
 	like $text, qr{^socket: \Q$dir\E/gatherd-dev/gatherd\.sock$}m, 'the socket';
 	like $text, qr/GATHER_SOCKET=\S+ .*gather run/, 'and a first command';
 	kill INT => $pid;
-	waitpid $pid, 0;
-	is $?, 0, 'Ctrl-C ends it';
+	is ended($pid), 0, 'Ctrl-C ends it';
 };
 
 subtest 'systemd' => sub {
@@ -458,8 +463,7 @@ subtest 'systemd' => sub {
 	ok $hear->(qr/^WATCHDOG=1$/m), 'until it is back';
 	kill TERM => $pid;
 	ok $hear->(qr/^STOPPING=1$/m), 'the end';
-	waitpid $pid, 0;
-	is $?, 0, 'it stops';
+	is ended($pid), 0, 'it stops';
 	ok -S "$dir/activated", 'and leaves the socket to its owner';
 };
 
