@@ -63,41 +63,6 @@ static const struct ga_param params[] = {
 
 /* ---- asking ---- */
 
-static ga_http_client *client;
-static const char *client_allow; /* the setting that it was made with; a reload brings another text */
-
-/* The setting as the client takes it: "all" opens everything. */
-static const char *allowed(const char *setting)
-{
-	const char *at = setting;
-
-	while ((at = strstr(at, "all")) != NULL) {
-		if ((at == setting || at[-1] == ' ') && (at[3] == '\0' || at[3] == ' '))
-			return "*";
-		at += 3;
-	}
-	return setting;
-}
-
-static int renew_client(ga_job *job, const char *setting)
-{
-	struct ga_http_client_options options = { .user_agent = "gatherd" };
-	ga_http_client *fresh;
-	char why[256] = "";
-	int error;
-
-	options.allow = setting ? allowed(setting) : NULL;
-	error = ga_http_client_new(&options, why, sizeof(why), &fresh);
-	if (error == -EINVAL)
-		return ga_job_fail(job, "bad_configuration", "http.allow: %s", why);
-	if (error < 0)
-		return ga_job_fail_retry(job, 0, "no_memory", "no HTTP client: %s", strerror(-error));
-	ga_http_client_free(client); /* what it still asks goes on */
-	client = fresh;
-	client_allow = setting;
-	return 0;
-}
-
 static int check_arguments(ga_job *job)
 {
 	const json_t *list = ga_job_json(job, "ok_status"), *status;
@@ -116,27 +81,18 @@ static int check_arguments(ga_job *job)
 	return 0;
 }
 
+/* By the worker's client, which knows what may be called. */
 static ga_future *start(ga_job *job)
 {
-	const char *setting = ga_worker_setting("http.allow");
 	ga_future *future = NULL;
 	struct http_build build;
 
 	if (check_arguments(job) < 0)
 		return NULL;
-	if ((!client || setting != client_allow) && renew_client(job, setting) < 0)
-		return NULL;
-	if (http_build(job, &build) == 0) {
-		build.request.client = client;
+	if (http_build(job, &build) == 0)
 		future = ga_http_request(&build.request);
-	}
 	http_build_done(&build);
 	return future;
-}
-
-__attribute__((destructor)) static void drop_client(void)
-{
-	ga_http_client_free(client);
 }
 
 /* ---- telling ---- */

@@ -13,6 +13,7 @@
  * Its int: 0 succeeded; -ECANCELED: cancelled (or timed out, if the attempt's time was over); any other negative value:
  * failed, as the last ga_job_fail() said or else as strerror says. All ga_job_* belong to the handler of that job, on its
  * thread, until it returns; nothing a job returns to the caller is to be freed.
+ * Requests by <gather/http.h> that name no client go by the worker's: one pool of connections, and http.allow holds.
  */
 #pragma once
 #include <gather/async.h>

@@ -126,6 +126,14 @@ ga_http_client *client_default(void)
 	return this_default;
 }
 
+void client_set_default(ga_http_client *client)
+{
+	ga_http_client *before = this_default;
+
+	this_default = client;
+	ga_http_client_free(before);
+}
+
 /* Its maker may hold it still, and a task that is being cancelled give it back later. */
 static void client_closed_with_loop(struct kept *k)
 {

@@ -16,6 +16,7 @@
 #include "buf.h"
 #include "dns.h"
 #include "future.h"
+#include "http_default.h"
 #include "http_hosts.h"
 #include "http_url.h"
 #include "keeper.h"

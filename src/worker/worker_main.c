@@ -3,14 +3,13 @@
  */
 #include "charge.h"
 #include "clock.h"
-#include "executor.h"
+#include "http_policy.h"
 #include "limits.h"
 #include "log.h"
 #include "modules.h"
 #include "runner.h"
 #include "runtime.h"
 #include "settings.h"
-#include "task.h"
 #include "worker_link.h"
 #include <errno.h>
 #include <signal.h>
@@ -72,6 +71,10 @@ static void reload(struct worker *w)
 	if (error < 0) {
 		log_error("the new configuration isn't taken: %s",
 			  error == -EINVAL ? issue.text : strerror(-error));
+		return;
+	}
+	if (http_policy_apply(conf, w->capacity[CLASS_NET]) < 0) {
+		conf_free(conf);
 		return;
 	}
 	settings_use(conf);
@@ -286,6 +289,8 @@ static int start(struct worker *w)
 	error = set_signals(w);
 	if (error == 0)
 		error = start_loop(w);
+	if (error == 0)
+		error = http_policy_apply(w->conf, w->capacity[CLASS_NET]);
 	if (error == 0)
 		error = connect_broker(w);
 	if (error < 0)

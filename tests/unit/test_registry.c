@@ -2,6 +2,7 @@
 
 #include "limits.h"
 #include "registry.h"
+#include "settings.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,31 @@ static void net_capacity_follows_the_descriptors(void **state)
 	assert_int_equal(limits_net(1000000, UINT64_MAX), 1000000);
 }
 
+static void settings_are_those_of_the_configuration(void **state)
+{
+	struct conf_issue issue;
+	struct conf *first, *second;
+	const char *before;
+
+	(void)state;
+	assert_null(ga_worker_setting("http.allow"));
+	assert_int_equal(conf_defaults(&first), 0);
+	assert_int_equal(conf_defaults(&second), 0);
+	assert_int_equal(conf_set(second, "http.allow=10.0.0.0/8 localhost:8080", &issue), 0);
+	settings_use(first);
+	before = ga_worker_setting("capacity.light");
+	assert_non_null(before);
+	assert_ptr_equal(ga_worker_setting("capacity.light"), before);
+	assert_string_equal(ga_worker_setting("http.allow"), "");
+	assert_null(ga_worker_setting("no.such"));
+	settings_use(second);
+	assert_string_equal(ga_worker_setting("http.allow"), "10.0.0.0/8 localhost:8080");
+	assert_int_not_equal(*before, '\0'); /* still readable */
+	settings_use(NULL);
+	conf_free(first);
+	conf_free(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +157,7 @@ int main(void)
 		cmocka_unit_test(two_modules_with_one_type_are_both_named),
 		cmocka_unit_test(what_is_no_shared_object_is_refused),
 		cmocka_unit_test(net_capacity_follows_the_descriptors),
+		cmocka_unit_test(settings_are_those_of_the_configuration),
 	};
 
 	return TAP_RUN(tests);

@@ -1,12 +1,11 @@
 #include "tap_main.h"
 
 #include "canned_server.h"
-#include "settings.h"
+#include "http_policy.h"
 #include "worker_bench.h"
 #include <errno.h>
 
 static struct canned_server server;
-static struct conf *conf;
 
 static void allow(const char *what)
 {
@@ -18,9 +17,8 @@ static void allow(const char *what)
 	snprintf(assignment, sizeof(assignment), "http.allow=%s", what);
 	if (conf_set(next, assignment, &issue) < 0)
 		print_message("# %s\n", issue.text);
-	settings_use(next);
-	conf_free(conf);
-	conf = next;
+	assert_int_equal(http_policy_apply(next, 100), 0);
+	conf_free(next);
 }
 
 static struct bench *bench(void)
@@ -28,9 +26,9 @@ static struct bench *bench(void)
 	struct registry_options modules = { .directory = WORKERS_DIR };
 	struct bench *b;
 
-	allow("127.0.0.1");
 	b = bench_new(&modules, 0);
 	assert_non_null(b);
+	allow("127.0.0.1");
 	return b;
 }
 
@@ -38,9 +36,6 @@ static void bench_end(struct bench *b)
 {
 	bench_acknowledge_all(b);
 	bench_free(b);
-	settings_use(NULL);
-	conf_free(conf);
-	conf = NULL;
 }
 
 /* Ask for a path of the canned server, with further arguments as JSON members (", ..."), and wait for the result. */
