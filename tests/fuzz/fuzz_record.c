@@ -13,7 +13,7 @@ static void check_again(const struct record *r, struct span taken)
 {
 	struct buf out = BUF_INIT;
 
-	if (record_size(r) != taken.size || record_put(&out, r) < 0 ||
+	if (record_size(r) != taken.size || record_put(&out, r) < 0 || !buf_data(&out) ||
 	    !span_equal(taken, (struct span){ buf_data(&out), buf_size(&out) }))
 		abort();
 	buf_done(&out);
