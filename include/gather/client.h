@@ -2,10 +2,10 @@
  * client.h — talk to gatherd from C: hand over jobs in batches, take their results as they come, ask anything else.
  *
  * One connection to the daemon's Unix socket, used by one thread at a time. Submissions are buffered and leave together
- * (ga_client_flush(), or by themselves when 64 KiB have gathered or the caller waits for an event), results are pushed by
- * the daemon. Blocking calls take a deadline: absolute, CLOCK_MONOTONIC nanoseconds (ga_client_now()), GA_CLIENT_FOREVER
- * for none. Errors: -errno; -EPIPE: the daemon closed the connection; -EPROTO: what answers isn't gatherd;
- * -ETIMEDOUT: the deadline came first; -EINTR: a signal handler ran during a wait, nothing is lost.
+ * (ga_client_flush(), or by themselves when 64 KiB have gathered or the caller waits for an event), results are pushed
+ * by the daemon. Blocking calls take a deadline: absolute, CLOCK_MONOTONIC nanoseconds (ga_client_now()),
+ * GA_CLIENT_FOREVER for none. Errors: -errno; -EPIPE: the daemon closed the connection; -EPROTO: what answers isn't
+ * gatherd; -ETIMEDOUT: the deadline came first; -EINTR: a signal handler ran during a wait, nothing is lost.
  * A refused job isn't an error of the call: it comes as an event.
  */
 #pragma once
@@ -23,11 +23,12 @@ extern "C" {
 typedef struct ga_client ga_client;
 
 GA_API int64_t ga_client_now(void);
-/* Connect to a socket's path; NULL: $GATHER_SOCKET, else /run/gatherd/gatherd.sock. -ENOENT and -ECONNREFUSED: no daemon there. */
+/* Connect to a socket's path; NULL: $GATHER_SOCKET, else /run/gatherd/gatherd.sock. -ENOENT and -ECONNREFUSED: no
+ * daemon there. */
 GA_API int ga_client_connect(const char *path, ga_client **ret_client) GA_MUST_CHECK;
 GA_API void ga_client_close(ga_client *client); /* NULL is a no-op; its undetached unfinished jobs are cancelled */
-/* For an event loop of one's own: poll this for reading (and writing while ga_client_wants_write()), then take events with a
- * deadline of 0. */
+/* For an event loop of one's own: poll this for reading (and writing while ga_client_wants_write()), then take
+ * events with a deadline of 0. */
 GA_API int ga_client_fd(const ga_client *client);
 GA_API bool ga_client_wants_write(const ga_client *client);
 
@@ -77,8 +78,8 @@ struct ga_response {
 	const char *content_type;
 	struct ga_bytes body;
 };
-/* E.g. ("GET", "/v1/jobs?state=failed", NULL, 0): the same verbs as over HTTP. The answer is valid until the next call; events that
- * arrive meanwhile are kept for ga_client_next(). */
+/* E.g. ("GET", "/v1/jobs?state=failed", NULL, 0): the same verbs as over HTTP. The answer is valid until the next
+ * call; events that arrive meanwhile are kept for ga_client_next(). */
 GA_API int ga_client_request(ga_client *client, const char *method, const char *target,
 			     const void *body, size_t body_size, int64_t deadline,
 			     struct ga_response *ret_response) GA_MUST_CHECK;

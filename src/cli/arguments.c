@@ -142,8 +142,8 @@ enum shape shape_of(const char *param_type)
 	return SHAPE_TEXT;
 }
 
-/* Whether the text, taken as the parameter's kind, is JSON already. If not, it travels as a string and is refused with a
- * sentence by the daemon, which knows the parameter. */
+/* Whether the text, taken as the parameter's kind, is JSON already. If not, it travels as a string and is refused
+ * with a sentence by the daemon, which knows the parameter. */
 static bool stands_bare(enum shape shape, const char *text, size_t size)
 {
 	char why[1];

@@ -93,8 +93,9 @@ static void take(struct bench *b, const struct ga_event *e)
 
 static int measure(struct bench *b)
 {
+	struct ga_event e = { 0 };
+
 	while (b->ended < b->jobs) {
-		struct ga_event e;
 		int result = hand_over(b);
 
 		if (result == 0)
@@ -127,11 +128,12 @@ static double cpu_seconds(void)
 static void report(const struct context *x, struct bench *b, double seconds, double cpu)
 {
 	double rate = (double)b->ended / seconds;
+	size_t middle = (size_t)b->ended / 2, high = (size_t)(b->ended * 99 / 100);
 	double p50, p99, most;
 
 	qsort(b->latency_ns, (size_t)b->ended, sizeof(*b->latency_ns), by_size);
-	p50 = b->latency_ns[b->ended / 2] / 1e3;
-	p99 = b->latency_ns[b->ended * 99 / 100] / 1e3;
+	p50 = b->latency_ns[middle] / 1e3;
+	p99 = b->latency_ns[high] / 1e3;
 	most = b->latency_ns[b->ended - 1] / 1e3;
 	if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL)
 		sb_printf(output(),

@@ -1,5 +1,6 @@
 /*
- * cli.h — what every verb of `gather` shares: its row in the table of verbs, the settings it was given, its exit status.
+ * cli.h — what every verb of `gather` shares: its row in the table of verbs, the settings it was given, its exit
+ * status.
  *
  * Each verb is a file with one `struct verb`. Data goes to standard output, everything else to standard error.
  */

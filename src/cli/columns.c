@@ -114,7 +114,7 @@ void put_table(struct strbuf *out, const json_t *rows, const struct column *colu
 	size_t width[COLUMNS_MAX] = { 0 }, count = 0, last = 0;
 	struct strbuf cell = { 0 };
 
-	for (; columns[count].key && count < COLUMNS_MAX; count++) {
+	for (; count < COLUMNS_MAX && columns[count].key; count++) {
 		width[count] = find_width(rows, &columns[count]);
 		last = width[count] ? count : last;
 	}

@@ -222,7 +222,7 @@ static int parse_command(struct fetch *f, struct window *w)
 static int run(struct context *x)
 {
 	const size_t operands = x->command.operands.count;
-	struct fetch f = { .x = x, .globs = calloc(operands + 1, sizeof(*f.globs)) };
+	struct fetch f = { .x = x, .globs = calloc(operands + 1, sizeof(struct urlglob *)) };
 	struct window w = { .arg = &f,
 			    .next = next,
 			    .read = read_more,

@@ -54,13 +54,22 @@ int flags_parse(int argc, char *const *argv, const struct flag *const tables[FLA
 	return argc;
 }
 
-static const struct flag *find(const struct flag *const tables[], const char *name, size_t length,
-			       char letter)
+static const struct flag *find_name(const struct flag *const tables[], const char *name, size_t length)
 {
 	for (int t = 0; t < FLAG_TABLES && tables[t]; t++) {
 		for (const struct flag *f = tables[t]; f->name; f++) {
-			if (letter ? f->letter == letter
-				   : strlen(f->name) == length && !memcmp(f->name, name, length))
+			if (strlen(f->name) == length && !memcmp(f->name, name, length))
+				return f;
+		}
+	}
+	return NULL;
+}
+
+static const struct flag *find_letter(const struct flag *const tables[], char letter)
+{
+	for (int t = 0; t < FLAG_TABLES && tables[t]; t++) {
+		for (const struct flag *f = tables[t]; f->name; f++) {
+			if (f->letter == letter)
 				return f;
 		}
 	}
@@ -115,8 +124,8 @@ static int parse_flag(int at, int argc, char *const *argv, const struct flag *co
 	const char *word = argv[at], *value = NULL;
 	bool is_long = word[1] == '-';
 	size_t length = is_long ? strcspn(word, "=") : 2;
-	const struct flag *f = is_long ? find(tables, word + 2, length - 2, 0)
-				       : find(tables, NULL, 0, word[1]);
+	const struct flag *f = is_long ? find_name(tables, word + 2, length - 2)
+				       : find_letter(tables, word[1]);
 
 	if (!f) {
 		unknown_flag(tables, word, length, why, why_size);
@@ -200,7 +209,6 @@ const char *nearest_name(const char *word, const char *(*name)(const void *arg, 
 			continue;
 		d = distance(word, candidate);
 		if (d <= limit && d < strlen(candidate)) {
-			limit = d;
 			best = candidate;
 			if (d == 0)
 				break;

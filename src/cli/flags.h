@@ -1,7 +1,8 @@
 /*
  * flags.h — the command line: each flag is a row that says its name, its value and its help.
  *
- * Flags and operands may be mixed; "--" ends the flags, "-" alone is an operand. --name VALUE, --name=VALUE, -n VALUE, -nVALUE.
+ * Flags and operands may be mixed; "--" ends the flags, "-" alone is an operand. --name VALUE, --name=VALUE, -n VALUE,
+ * -nVALUE.
  */
 #pragma once
 #include <gather/attributes.h>
@@ -31,8 +32,8 @@ struct parsed {
 	struct words flags; /* the words that were flags or their values, as they were */
 };
 
-/* `argv` up to `argc` against up to five tables (NULL: no further). With `stop_at_operand`, the index of the first operand;
- * otherwise argc. -1: wrong, and `why` says so in a sentence. */
+/* `argv` up to `argc` against up to five tables (NULL: no further). With `stop_at_operand`, the index of the first
+ * operand; otherwise argc. -1: wrong, and `why` says so in a sentence. */
 #define FLAG_TABLES 5
 int flags_parse(int argc, char *const *argv, const struct flag *const tables[FLAG_TABLES],
 		bool stop_at_operand, struct parsed *parsed, char *why, size_t why_size);

@@ -31,8 +31,6 @@ struct local {
 	pid_t pid; /* 0: not started, or reaped */
 };
 
-extern char **environ;
-
 static bool make_directory(struct local *l);
 static bool find_daemon(char path[PATH_MAX]);
 static int spawn_daemon(struct local *l, const char *program);

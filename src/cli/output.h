@@ -1,8 +1,9 @@
 /*
  * output.h — standard output and standard error of the command, and the progress line between them.
  *
- * Output is buffered and leaves when much has gathered or the command is about to wait; the progress line is wiped before
- * anything else appears on the terminal. A reader that went away (EPIPE) or a full disk is remembered: output_failed().
+ * Output is buffered and leaves when much has gathered or the command is about to wait; the progress line is wiped
+ * before anything else appears on the terminal. A reader that went away (EPIPE) or a full disk is remembered:
+ * output_failed().
  */
 #pragma once
 #include "strbuf.h"

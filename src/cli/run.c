@@ -30,7 +30,7 @@ static int parse_command(struct context *x, struct arguments *a, struct watch *w
 	const struct words *operands = &x->command.operands;
 	bool shaped = false;
 	char why[400];
-	int64_t ns;
+	int64_t ns = 0;
 
 	if (operands->count == 0)
 		return usage(x, "it takes a job type: `gather types` lists them");

@@ -1,8 +1,8 @@
 /*
  * save_dir.h — bodies saved as files of one directory, under names made of their URLs.
  *
- * A name starts with the job's number, so no two are the same, and holds no character that a shell or a file system minds.
- * Nothing outside of the directory is written, and no link is followed.
+ * A name starts with the job's number, so no two are the same, and holds no character that a shell or a file system
+ * minds. Nothing outside of the directory is written, and no link is followed.
  */
 #pragma once
 #include "strbuf.h"

@@ -38,7 +38,10 @@ static int show(struct context *x, const char *id)
 	else if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL)
 		put_document(output(), job, x->format);
 	if (x->format == FORMAT_TEXT) {
-		json_object_foreach(job, key, value) put_member(key, value);
+		json_object_foreach(job, key, value)
+		{
+			put_member(key, value);
+		}
 		if (x->command.operands.count > 1)
 			sb_char(output(), '\n');
 	}

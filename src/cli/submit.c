@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 /*
- * Either one job of the command line, or a list of job objects, one a line. They outlive this command: all are detached.
+ * Either one job of the command line, or a list of job objects, one a line. They outlive this command: all are
+ * detached.
  */
 struct submit {
 	struct context *x;

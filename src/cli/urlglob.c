@@ -147,8 +147,8 @@ static bool parse(struct urlglob *g, const char *text, bool literal, char *why, 
 	}
 }
 
-/* An IPv6 address (it has two colons, a range at most one) right behind "://" or "user@": its length with both brackets,
- * or 0. */
+/* An IPv6 address (it has two colons, a range at most one) right behind "://" or "user@": its length with both
+ * brackets, or 0. */
 static size_t address_length(const char *start, const char *bracket)
 {
 	bool host = bracket - start >= 3 && (!memcmp(bracket - 3, "://", 3) || bracket[-1] == '@');

@@ -1,9 +1,10 @@
 /*
  * window.h — a long list of jobs, so many at a time: hands them over, shows each as it ends, in order or as they come.
  *
- * A source gives labels (a URL, a line) one by one and makes each into a job; the verb renders what comes back. What ended
- * out of order is kept as rendered text only, and no more is handed over while too much of it waits for its turn.
- * Refusals for backpressure (429, 503) are tried again when the daemon said so. Ctrl-C cancels what is under way.
+ * A source gives labels (a URL, a line) one by one and makes each into a job; the verb renders what comes back. What
+ * ended out of order is kept as rendered text only, and no more is handed over while too much of it waits for its
+ * turn. Refusals for backpressure (429, 503) are tried again when the daemon said so. Ctrl-C cancels what is under
+ * way.
  */
 #pragma once
 #include "cli.h"

@@ -12,8 +12,8 @@ _Static_assert((int)GA_SUCCEEDED == (int)JOB_SUCCEEDED && (int)GA_FAILED == (int
 	       "final states are the daemon's numbers");
 
 /*
- * Records are parsed where they were received. The one that the caller holds stays there (`in_taken`, `kept_taken`) until
- * the next call that may move the buffer.
+ * Records are parsed where they were received. The one that the caller holds stays there (`in_taken`, `kept_taken`)
+ * until the next call that may move the buffer.
  */
 struct ga_client {
 	struct transport transport;

@@ -4,7 +4,8 @@
  * The socket stays in blocking mode, so that a wait with nothing to write is a single recv(2); every other call passes
  * MSG_DONTWAIT. While output is stuck, input is read all the same: a daemon that waits for us to read doesn't read us.
  * Once the daemon has hung up, what it sent before can still be taken; then every call says -EPIPE.
- * Used by one thread at a time. Deadlines are absolute on CLOCK_MONOTONIC. -EINTR: a signal handler ran; nothing is lost.
+ * Used by one thread at a time. Deadlines are absolute on CLOCK_MONOTONIC. -EINTR: a signal handler ran; nothing is
+ * lost.
  */
 #pragma once
 #include "buf.h"
