@@ -433,11 +433,10 @@ static void tokens_come_back_in_order(void **state GA_UNUSED)
 	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++)
 		assert_int_equal(record_put_token(&run, tokens[i]), 0);
 	span = (struct span){ buf_data(&run), buf_size(&run) };
-	assert_non_null(span.data);
 	assert_int_equal(span.size, 8 * ARRAY_SIZE(tokens));
 	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++)
 		assert_true(record_token(span, i) == tokens[i]);
-	assert_int_equal(span.data[16], 8); /* little-endian on every machine */
+	assert_int_equal(span.data ? span.data[16] : 0, 8); /* little-endian on every machine */
 	buf_done(&run);
 }
 
