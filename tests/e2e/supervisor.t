@@ -14,6 +14,9 @@ use Gather::Daemon qw(poll_until);
 my $rig = abs_path(Gather::Daemon::build() . '/tests/rig/gatherd_rig');
 plan skip_all => 'gatherd_rig is not built' unless $rig && -x $rig;
 
+# Let a sanitizer's build die of its signals as any other.
+$ENV{ASAN_OPTIONS} = join ':', grep { defined } $ENV{ASAN_OPTIONS}, 'handle_segv=0';
+
 # What the broker is told, by number.
 my ($DRAIN, $STARTED, $KNOWN, $LOST, $RELOAD) = (2, 4, 5, 6, 8);
 
