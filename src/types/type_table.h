@@ -14,7 +14,7 @@
 struct job_type {
 	const char *name, *help, *example;
 	enum job_class job_class;
-	uint16_t index; /* in the table, which is sorted by name */
+	uint16_t index;                /* in the table, which is sorted by name */
 	const struct ga_param *params; /* param_count of them, then a NULL name */
 	size_t param_count;
 	uint64_t required; /* bit i: params[i] is required (at most 64 parameters a type) */
@@ -23,8 +23,8 @@ struct type_table;
 
 /* Build from modules' declarations (borrowed for the table's life). -EEXIST: two of one name; -EINVAL: a declaration is
  * wrong (ret_why says which and what would be right). */
-int type_table_new(const struct ga_job_type *const *types, size_t count, struct type_table **ret_table, char *ret_why,
-		   size_t why_size) GA_MUST_CHECK;
+int type_table_new(const struct ga_job_type *const *types, size_t count,
+		   struct type_table **ret_table, char *ret_why, size_t why_size) GA_MUST_CHECK;
 /* From the text that type_table_dump() made. -EPROTO: it isn't such a text. */
 int type_table_load(struct span json, struct type_table **ret_table) GA_MUST_CHECK;
 char *type_table_dump(const struct type_table *t); /* JSON; to be freed; NULL: no memory. Secrets have no values, so none leak */
@@ -41,10 +41,12 @@ int type_check_args(const struct job_type *type, const json_t *args, struct refu
 int json_read_any(struct span text, const char *what, json_t **ret_value,
 		  struct refusal *r) GA_MUST_CHECK;
 /* The same for an object. */
-int json_read_object(struct span text, const char *what, json_t **ret_object, struct refusal *r) GA_MUST_CHECK;
+int json_read_object(struct span text, const char *what, json_t **ret_object,
+		     struct refusal *r) GA_MUST_CHECK;
 
 /* One value as its type says; shared with the job's own fields. -EINVAL with `r` filled. */
-int param_check(const struct ga_param *param, const char *prefix, const json_t *value, struct refusal *r) GA_MUST_CHECK;
+int param_check(const struct ga_param *param, const char *prefix, const json_t *value,
+		struct refusal *r) GA_MUST_CHECK;
 /* "10s" or 2.5 as nanoseconds; the value passed param_check(). */
 int64_t param_duration(const json_t *value);
 int64_t param_size(const json_t *value);
