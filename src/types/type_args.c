@@ -46,7 +46,7 @@ int json_read_any(struct span text, const char *what, json_t **ret_value, struct
 
 int json_read_object(struct span text, const char *what, json_t **ret_object, struct refusal *r)
 {
-	json_t *value;
+	json_t *value = NULL;
 	int error = json_read_any(text, what, &value, r);
 
 	if (error < 0)

@@ -229,7 +229,7 @@ static int add_module(struct registry *r, const char *path)
 		return -ENOMEM;
 	r->module_count++;
 	error = open_module(r, m, &plugin);
-	for (size_t i = 0; error == 0 && plugin->types[i]; i++)
+	for (size_t i = 0; error == 0 && plugin && plugin->types[i]; i++)
 		error = add_type(r, m->path, plugin->types[i], plugin->type_size);
 	return error < 0 ? error : check_types(r, m->path, first);
 }
@@ -270,7 +270,7 @@ static void sort_types(struct registry *r)
 
 static int complete(struct registry *r)
 {
-	const struct ga_job_type **declared = calloc(r->type_count + 1, sizeof(*declared));
+	const struct ga_job_type **declared = calloc(r->type_count + 1, sizeof(void *));
 	int error;
 
 	if (!declared)

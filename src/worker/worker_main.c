@@ -68,7 +68,7 @@ static void reload(struct worker *w)
 	if (error == 0)
 		error = conf_parse(text, "the configuration in force", &conf, &issue);
 	free(text);
-	if (error < 0) {
+	if (error != 0) {
 		log_error("the new configuration isn't taken: %s",
 			  error == -EINVAL ? issue.text : strerror(-error));
 		return;
