@@ -12,7 +12,7 @@ enum { CPUS_FIRST = 1024, CPUS_MOST = 1 << 20, CGROUP_TEXT = 16384 };
 
 static unsigned quota_of_v2(const char *mount, char *path);
 static unsigned quota_of_v1(const char *mount, const char *path);
-static int small_file(const char *path, char *text, size_t size);
+static bool small_file(const char *path, char *text, size_t size);
 
 /* The kernel answers EINVAL while the set is smaller than its own. */
 static cpu_set_t *affinity(unsigned *ret_capacity)
@@ -96,7 +96,7 @@ unsigned cpu_quota_here(void)
 {
 	char text[CGROUP_TEXT];
 
-	if (small_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+	if (!small_file("/proc/self/cgroup", text, sizeof(text)))
 		return 0;
 	return cpu_quota(text, "/sys/fs/cgroup");
 }
@@ -183,7 +183,7 @@ static unsigned quota_of_v2(const char *mount, char *path)
 		char *slash;
 
 		snprintf(file, sizeof(file), "%s%s/cpu.max", mount, path);
-		if (small_file(file, text, sizeof(text)) >= 0) {
+		if (small_file(file, text, sizeof(text))) {
 			unsigned quota = cpu_quota_parse(text);
 
 			if (quota && (!tightest || quota < tightest))
@@ -201,10 +201,10 @@ static unsigned quota_in_v1(const char *directory)
 	char file[2 * PATH_MAX + 32], quota[32], period[32], both[80];
 
 	snprintf(file, sizeof(file), "%s/cpu.cfs_quota_us", directory);
-	if (small_file(file, quota, sizeof(quota)) < 0)
+	if (!small_file(file, quota, sizeof(quota)))
 		return 0;
 	snprintf(file, sizeof(file), "%s/cpu.cfs_period_us", directory);
-	if (small_file(file, period, sizeof(period)) < 0)
+	if (!small_file(file, period, sizeof(period)))
 		return 0;
 	snprintf(both, sizeof(both), "%s %s", quota, period);
 	return cpu_quota_parse(both);
@@ -231,17 +231,17 @@ static unsigned quota_of_v1(const char *mount, const char *path)
 	return 0;
 }
 
-static int small_file(const char *path, char *text, size_t size)
+static bool small_file(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return false;
 	n = read(fd, text, size - 1);
 	close(fd);
 	if (n < 0)
-		return -errno;
+		return false;
 	text[n] = '\0';
-	return 0;
+	return true;
 }

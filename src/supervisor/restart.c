@@ -23,7 +23,9 @@ int64_t restart_after(struct restart *r, const struct restart_limits *limits, in
 			return RESTART_GIVE_UP;
 		r->level = 63; /* stays there until a child lives for a whole window */
 	}
-	if (r->level < 32)
-		wait = MIN(RESTART_FIRST << r->level++, RESTART_LONGEST);
+	if (r->level < 32) {
+		wait = MIN(RESTART_FIRST << r->level, RESTART_LONGEST);
+		r->level++;
+	}
 	return wait + (int64_t)((double)wait * 0.2 * chance);
 }
