@@ -35,6 +35,11 @@ def table(title, figures, columns, ratio_of=None, mark=None):
     return "\n".join(lines) + "\n"
 
 
+def verdicts(bench, *aims):
+    """What stands below a table; a quick run is too short to judge by."""
+    return "" if bench.quick else "\n" + "\n".join(aims) + "\n"
+
+
 def aim(text, value, limit, at_least=False):
     met = value >= limit if at_least else value <= limit
     return f"- {text}: {'at least' if at_least else 'at most'} {number(limit)}; " \

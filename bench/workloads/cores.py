@@ -1,6 +1,6 @@
 """Hash jobs that compute, one worker against two: whether a second core doubles the work."""
 from measure import Subject, measure
-from report import aim, table
+from report import aim, table, verdicts
 
 WINDOW = 64
 ARGS = '{"rounds":20000}'  # some 2 ms
@@ -19,4 +19,4 @@ def report(bench):
     text = table(f"cores: {count:,} hash jobs, {WINDOW} in flight", figures, ["jobs/s", "CPU us a job", "PSS MiB"],
                  ("rate", lambda f: f.rate), ONE)
     ratio = figures[TWO].rate / figures[ONE].rate
-    return text + "\n" + aim("rate of two workers, relative to one", ratio, 1.8, at_least=True) + "\n"
+    return text + verdicts(bench, aim("rate of two workers, relative to one", ratio, 1.8, at_least=True))

@@ -1,7 +1,7 @@
 """20,000 URLs of 1 KiB, 100 at once: what a fetch costs. nginx on one CPU, everything that is measured on the other."""
 import machine
 from measure import Subject, measure
-from report import aim, table
+from report import aim, table, verdicts
 
 AT_ONCE = 100
 MARK = "libcurl + libevent, bare"
@@ -50,9 +50,9 @@ def report(bench):
                  ["fetches/s", "CPU us a job", "PSS MiB", "RSS MiB"], ("CPU", lambda f: f.cpu_us), MARK)
     if own:
         ours = figures[own[0].name].cpu_us
-        text += "\n" + "\n".join([
+        text += verdicts(
+            bench,
             aim("CPU a fetch, relative to bare libcurl + libevent", ours / figures[MARK].cpu_us, 1.3),
             aim("CPU a fetch in us, against Go's", ours, figures[peers["go"].name].cpu_us),
-            aim("times cheaper than aiohttp", figures[peers["aiohttp"].name].cpu_us / ours, 8, at_least=True),
-        ]) + "\n"
+            aim("times cheaper than aiohttp", figures[peers["aiohttp"].name].cpu_us / ours, 8, at_least=True))
     return text

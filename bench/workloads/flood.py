@@ -1,7 +1,7 @@
 """No-op jobs with 1,000 in flight, one worker: how many go through. Placed by the kernel."""
 import brokers
 from measure import measure
-from report import aim, table
+from report import aim, table, verdicts
 
 WINDOW = 1000
 MARK = "NATS request-reply"
@@ -33,7 +33,8 @@ def report(bench):
     text = table(f"flood: no-ops, {WINDOW:,} in flight, one worker", figures,
                  ["jobs/s", "CPU us a job", "p50 us", "p99 us", "PSS MiB", "RSS MiB"], ("rate", lambda f: f.rate), MARK)
     if RECORDS in figures:
-        text += "\n" + "\n".join([
+        text += verdicts(
+            bench,
             aim("jobs/s by client.h, against NATS", figures[RECORDS].rate, figures[MARK].rate, at_least=True),
-            aim("jobs/s by JSON lines", figures[LINES].rate, 100000, at_least=True)]) + "\n"
+            aim("jobs/s by JSON lines", figures[LINES].rate, 100000, at_least=True))
     return text

@@ -2,7 +2,7 @@
 import brokers
 import machine
 from measure import measure
-from report import aim, table
+from report import aim, table, verdicts
 
 MARK = "ZeroMQ, bare echo"
 BEANSTALKD = "beanstalkd"
@@ -35,7 +35,8 @@ def report(bench):
                           MARK))
         if OURS in figures:
             ours = figures[OURS].p50_us
-            text.append("\n".join([
+            text[-1] += verdicts(
+                bench,
                 aim("p50, relative to a bare ZeroMQ echo", ours / figures[MARK].p50_us, 1.15),
-                aim("p50 in us, against beanstalkd's", ours, figures[BEANSTALKD].p50_us)]) + "\n")
+                aim("p50 in us, against beanstalkd's", ours, figures[BEANSTALKD].p50_us))
     return "\n".join(text)

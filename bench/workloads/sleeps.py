@@ -1,6 +1,6 @@
 """100,000 sleeps of one second, all at once: what a job that only waits weighs."""
 from measure import Subject, measure
-from report import aim, table
+from report import aim, table, verdicts
 
 MARK = "Node"
 OURS = "gatherd, client.h"
@@ -30,7 +30,8 @@ def report(bench):
     text = table(f"sleeps: {count:,} sleeps of 1 s at once", figures,
                  ["wall s", "CPU us a job", "PSS MiB", "RSS MiB"], ("PSS", lambda f: f.pss_mib), MARK)
     if OURS in figures:
-        text += "\n" + "\n".join([
+        text += verdicts(
+            bench,
             aim("wall time in s", figures[OURS].wall_s, 2),
-            aim("memory of the whole system in MiB", figures[OURS].pss_mib, 116)]) + "\n"
+            aim("memory of the whole system in MiB", figures[OURS].pss_mib, 116))
     return text

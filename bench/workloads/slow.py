@@ -2,7 +2,7 @@
 import fetch
 import machine
 from measure import measure
-from report import aim, table
+from report import aim, table, verdicts
 
 MARK = "Go net/http"
 
@@ -16,5 +16,5 @@ def report(bench):
     text = table(f"slow: {count:,} URLs of 100 ms, all at once", figures,
                  ["wall s", "CPU us a job", "PSS MiB", "RSS MiB"], ("wall", lambda f: f.wall_s), MARK)
     if own:
-        text += "\n" + aim("wall time in s, against Go's", figures[own[0].name].wall_s, figures[MARK].wall_s) + "\n"
+        text += verdicts(bench, aim("wall time in s, against Go's", figures[own[0].name].wall_s, figures[MARK].wall_s))
     return text
