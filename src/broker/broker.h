@@ -37,6 +37,7 @@ struct broker {
 	struct acks *acks; /* by slot */
 	uint32_t ack_slots;
 	struct loop_timer ack_timer;
+	struct list lost; /* workers that have died and may still be heard */
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
 	struct loop_call gone_call, go_on;
 	struct map waits; /* struct wait by job id: who asked to be told of a job's end */

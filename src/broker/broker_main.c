@@ -49,10 +49,12 @@ int broker_main(const struct role *r)
 
 static int make_engine(struct broker *b)
 {
-	struct engine_options options = { .max_jobs = (uint32_t)b->conf->max_jobs,
-					  .max_finished_bytes = (uint64_t)b->conf->finished_bytes,
-					  .result_ttl = b->conf->result_ttl,
-					  .failed_ttl = b->conf->failed_ttl };
+	struct engine_options options = {
+		.max_jobs = (uint32_t)b->conf->max_jobs,
+		.max_finished_bytes = (uint64_t)b->conf->finished_bytes,
+		.result_ttl = b->conf->result_ttl,
+		.failed_ttl = b->conf->failed_ttl,
+	};
 	int r = epoch_next(b->conf->state_dir, &b->epoch);
 
 	if (r < 0) {
@@ -236,6 +238,27 @@ static void check_drained(struct broker *b)
 	loop_stop(b->loop);
 }
 
+static void reload(struct broker *b)
+{
+	struct conf_issue issue;
+	struct conf *conf;
+	char *text;
+	int r = role_config(&text);
+
+	if (r == 0) {
+		r = conf_parse(text, "configuration", &conf, &issue);
+		free(text);
+	}
+	if (r < 0) {
+		log_error("the new configuration isn't taken: %s",
+			  r == -EINVAL ? issue.text : strerror(-r));
+		return;
+	}
+	conf_free(b->conf);
+	b->conf = conf;
+	engine_set_max_jobs(b->engine, (uint32_t)conf->max_jobs);
+}
+
 static void obey(struct broker *b, const struct control_message *m)
 {
 	switch (m->kind) {
@@ -252,7 +275,7 @@ static void obey(struct broker *b, const struct control_message *m)
 		dispatch_worker_lost(b, m);
 		break;
 	case CONTROL_RELOAD:
-		log_debug("the configuration was read again: its options for new clients apply from now on");
+		reload(b);
 		break;
 	default:
 		log_warning("the supervisor said something unknown (%u)", m->kind);

@@ -6,15 +6,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define LOST_SILENCE (50 * NSEC_PER_MSEC)
+#define ACKS_MANY 256
+#define ACK_DELAY (5 * NSEC_PER_MSEC)
+
 static void on_record(void *arg, struct peer_name from, const struct record *r);
 static void on_garbage(void *arg, struct peer_name from, const char *why);
 static void on_hello(struct broker *b, struct peer_name from, const struct record *r);
 static void on_result(struct broker *b, struct peer_name from, const struct record *r);
+static bool has_joined(struct broker *b, struct peer_name worker);
+static void hear_of_lost(struct broker *b, struct peer_name worker);
 static void act(struct broker *b, const struct action *a);
 static void on_ack_timer(struct loop_timer *t);
-
-#define ACKS_MANY 256
-#define ACK_DELAY (5 * NSEC_PER_MSEC)
 
 static const struct router_events router_events = { .record = on_record, .garbage = on_garbage };
 
@@ -23,6 +26,7 @@ int dispatch_open(struct broker *b)
 	char path[128];
 
 	loop_timer_init(&b->ack_timer, on_ack_timer, b);
+	list_init(&b->lost);
 	if (snprintf(path, sizeof(path), "%s/workers.sock", b->conf->runtime_dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	return router_open(b->loop, path, &router_events, b, &b->router);
@@ -40,6 +44,10 @@ static void ask_for_restart(struct peer_name worker)
 
 static void on_garbage(void *arg GA_UNUSED, struct peer_name from, const char *why)
 {
+	if (from.slot == PEER_NAMELESS) {
+		log_warning("a stranger on the workers' socket sent garbage (%s): ignored", why);
+		return;
+	}
 	log_error("worker %u sent bytes that are no records (%s): it is restarted", from.slot, why);
 	ask_for_restart(from);
 }
@@ -48,10 +56,16 @@ static void on_record(void *arg, struct peer_name from, const struct record *r)
 {
 	struct broker *b = arg;
 
-	switch (r->kind) {
-	case RECORD_HELLO:
+	if (r->kind == RECORD_HELLO) {
 		on_hello(b, from, r);
-		break;
+		return;
+	}
+	if (!has_joined(b, from)) {
+		log_debug("worker %u spoke before it was welcome: ignored", from.slot);
+		return;
+	}
+	hear_of_lost(b, from);
+	switch (r->kind) {
 	case RECORD_RESULT:
 		on_result(b, from, r);
 		break;
@@ -215,22 +229,84 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 		log_error("no memory to acknowledge a result of worker %u", from.slot);
 }
 
-void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation)
-{
-	if (engine_worker_started(broker_engine(b), slot, incarnation) < 0)
-		log_error("no memory for worker %u", slot);
-}
+/*
+ * A dead worker's results may still be on their way through the kernel and ZeroMQ. It is given up once it has been silent
+ * for LOST_SILENCE, or at once when its slot is filled again.
+ */
+struct lost {
+	struct list mates;
+	struct broker *broker;
+	struct loop_timer silence;
+	struct control_message death;
+};
 
-void dispatch_worker_lost(struct broker *b, const struct control_message *m)
+static void give_up(struct lost *lost)
 {
+	const struct control_message *m = &lost->death;
+	struct broker *b = lost->broker;
 	const struct peer_name peer = { m->slot, m->incarnation };
 
-	/* What it had sent before it died still counts. */
+	loop_timer_stop(b->loop, &lost->silence);
+	list_remove(&lost->mates);
 	router_drain(b->router);
 	router_forget(b->router, peer);
 	if (has_joined(b, peer))
 		b->joined--;
 	engine_worker_lost(broker_engine(b), m->slot, m->incarnation, m->token, m->status);
+	free(lost);
+}
+
+static void on_silence(struct loop_timer *t)
+{
+	give_up(t->arg);
+}
+
+static void listen_on(struct lost *lost)
+{
+	struct loop *l = lost->broker->loop;
+
+	if (loop_timer_set(l, &lost->silence, time_add(loop_now(l), LOST_SILENCE)) < 0)
+		give_up(lost);
+}
+
+static void hear_of_lost(struct broker *b, struct peer_name worker)
+{
+	LIST_FOREACH(node, &b->lost) {
+		struct lost *lost = LIST_ENTRY(node, struct lost, mates);
+
+		if (lost->death.slot == worker.slot && lost->death.incarnation == worker.incarnation)
+			listen_on(lost);
+	}
+}
+
+void dispatch_worker_lost(struct broker *b, const struct control_message *m)
+{
+	struct lost *lost = calloc(1, sizeof(*lost));
+
+	if (!lost)
+		abort();
+	lost->broker = b;
+	lost->death = *m;
+	loop_timer_init(&lost->silence, on_silence, lost);
+	list_push_back(&b->lost, &lost->mates);
+	/* Nothing more for it: what it was sent and did not begin comes back with the rest. */
+	if (has_joined(b, (struct peer_name){ m->slot, m->incarnation }))
+		engine_worker_drains(broker_engine(b), m->slot);
+	listen_on(lost);
+}
+
+void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation)
+{
+	LIST_FOREACH(node, &b->lost) {
+		struct lost *lost = LIST_ENTRY(node, struct lost, mates);
+
+		if (lost->death.slot == slot)
+			give_up(lost);
+	}
+	int error = engine_worker_started(broker_engine(b), slot, incarnation);
+
+	if (error < 0)
+		log_error("worker %u can't be taken on: %s", slot, strerror(-error));
 }
 
 void dispatch_drain(struct broker *b)

@@ -177,6 +177,12 @@ void records_finished(struct connection *c, const struct job *job)
 		r.finished.code = span_of(job->error->code);
 		r.finished.message = span_of(job->error->message);
 	}
+	if (record_size(&r) > RECORD_MAX) {
+		r.finished.meta = r.finished.body = (struct span){ 0 };
+		r.finished.code = SPAN("result_too_large");
+		r.finished.message =
+			SPAN("the result doesn't fit into a record: GET /v1/jobs/{id}/result has it");
+	}
 	put(c, &r);
 }
 

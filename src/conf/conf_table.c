@@ -59,10 +59,9 @@ const struct conf_row conf_table[] = {
 	  .help = "Memory for the results of finished jobs. When it is full, results that were delivered go first, "
 		  "then the oldest; asked for later, they are gone (410)." },
 	{ "result_ttl", &conf_duration, FIELD(result_ttl), .initial = "24h", .min = SECONDS(1),
-	  .max = HOURS(24 * 3650), .reloadable = true,
-	  .help = "How long the result of a job that succeeded is kept." },
+	  .max = HOURS(24 * 3650), .help = "How long the result of a job that succeeded is kept." },
 	{ "failed_ttl", &conf_duration, FIELD(failed_ttl), .initial = "7d", .min = SECONDS(1),
-	  .max = HOURS(24 * 3650), .reloadable = true,
+	  .max = HOURS(24 * 3650),
 	  .help = "How long a job that failed is kept, to be looked at and retried." },
 	{ "drain_timeout", &conf_duration, FIELD(drain_timeout), .initial = "30s", .min = 0,
 	  .max = HOURS(24), .reloadable = true,

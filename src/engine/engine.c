@@ -67,6 +67,12 @@ void engine_free(struct engine *e)
 	free(e);
 }
 
+void engine_set_max_jobs(struct engine *e, uint32_t max_jobs)
+{
+	e->options.max_jobs = max_jobs;
+	options_complete(&e->options);
+}
+
 void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
 {
 	struct heap_node *node;

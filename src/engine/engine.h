@@ -30,6 +30,8 @@ struct engine_options {
 
 int engine_new(const struct engine_options *options, struct engine **ret_engine) GA_MUST_CHECK;
 void engine_free(struct engine *e);
+/* Change what max_jobs of the options said; jobs that are in stay. */
+void engine_set_max_jobs(struct engine *e, uint32_t max_jobs);
 
 /* Tell the time; due retries become ready, expired results leave. Call it before the events of each turn. */
 void engine_advance(struct engine *e, int64_t now, int64_t now_wall);

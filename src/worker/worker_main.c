@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define HEARTBEAT_NS (250 * NSEC_PER_MSEC)
+#define WELCOME_LIMIT_NS                                                                           \
+	(5 * NSEC_PER_SEC) /* the broker answers a HELLO at once, unless it can't hear this connection */
 
 struct worker {
 	const struct role *role;
@@ -29,6 +31,7 @@ struct worker {
 	struct dealer *dealer;
 	struct loop_timer heartbeat;
 	int64_t heartbeat_due;
+	struct loop_timer welcome; /* runs from HELLO to WELCOME */
 	struct io_watch control;
 	struct loop_call reconnect;
 	char path[108]; /* of the broker's socket */
@@ -141,6 +144,14 @@ static void say_hello(void *arg)
 	r.hello.held = (struct span){ buf_data(&held), buf_size(&held) };
 	send_record(w, &r);
 	buf_done(&held);
+	if (loop_timer_set(w->loop, &w->welcome, time_add(loop_now(w->loop), WELCOME_LIMIT_NS)) < 0)
+		abort();
+}
+
+static void on_no_welcome(struct loop_timer *t)
+{
+	log_error("the broker doesn't answer: the worker starts anew");
+	worker_stop(t->arg, EXIT_FAILURE);
 }
 
 static void on_disconnected(void *arg)
@@ -148,6 +159,7 @@ static void on_disconnected(void *arg)
 	struct worker *w = arg;
 
 	log_info("the broker is gone; results wait until it is back");
+	loop_timer_stop(w->loop, &w->welcome);
 	runner_offline(w->runner);
 }
 
@@ -167,6 +179,7 @@ static void on_record(void *arg, const struct record *r)
 		break;
 	case RECORD_WELCOME:
 		log_debug("joined the broker of epoch %u", r->welcome.epoch);
+		loop_timer_stop(w->loop, &w->welcome);
 		runner_welcome(w->runner, r->welcome.kept);
 		tell_ready(w);
 		break;
@@ -267,6 +280,7 @@ static int start_loop(struct worker *w)
 	if (error == 0)
 		error = io_watch_start(w->loop, &w->control, ROLE_FD_CONTROL, LOOP_READ, on_control, w);
 	loop_timer_init(&w->heartbeat, on_heartbeat, w);
+	loop_timer_init(&w->welcome, on_no_welcome, w);
 	loop_call_init(&w->reconnect, reconnect, w);
 	return error;
 }
