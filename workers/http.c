@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define BODY_MAX (1 << 20) /* a result holds no more */
+#define HEADERS_MAX 1000   /* each is compared with each: more of them would hold up the loop */
 
 static const struct ga_param params[] = {
 	{ .name = "url",
@@ -97,61 +98,82 @@ static ga_future *start(ga_job *job)
 
 /* ---- telling ---- */
 
-static bool named_before(const ga_future *f, size_t end, const char *name)
+struct header {
+	struct ga_http_header h;
+	size_t name_size;
+	bool told;
+};
+
+/* All of them, in order; to be freed. NULL: no memory. */
+static struct header *list_headers(const ga_future *f, size_t *ret_count)
 {
 	struct ga_http_header h;
-	size_t cursor = 0;
+	struct header *list;
+	size_t count = 0, cursor = 0;
 
-	while (cursor < end && ga_http_header_next(f, &cursor, &h))
-		if (strcasecmp(h.name, name) == 0)
-			return true;
-	return false;
+	while (ga_http_header_next(f, &cursor, &h))
+		count++;
+	list = malloc((count + 1) * sizeof(*list));
+	if (!list)
+		return NULL;
+	cursor = 0;
+	for (size_t i = 0; i < count && ga_http_header_next(f, &cursor, &h); i++)
+		list[i] = (struct header){ .h = h, .name_size = strlen(h.name) };
+	*ret_count = count;
+	return list;
 }
 
-/* The values of all headers of that name, from `cursor` on: a string, or a list if there are more. */
-static void put_values(struct text *t, const ga_future *f, size_t cursor,
-		       const struct ga_http_header *first)
+/* The first header from `i` on that has this name; `count`: none. */
+static size_t find_named(const struct header *list, size_t count, size_t i, const struct header *as)
 {
-	size_t before = t->size, count = 1;
-	struct ga_http_header h;
+	while (i < count &&
+	       (list[i].name_size != as->name_size || strcasecmp(list[i].h.name, as->h.name)))
+		i++;
+	return i;
+}
 
-	text_put_json(t, first->value);
-	while (ga_http_header_next(f, &cursor, &h)) {
-		if (strcasecmp(h.name, first->name) != 0)
-			continue;
-		if (count++ == 1) { /* a second one: open the list before the first */
-			text_put(t, "]", 1);
-			if (t->failed)
-				return;
-			memmove(t->data + before + 1, t->data + before, t->size - before - 1);
-			t->data[before] = '[';
-		}
+/* The values of all headers that are named as number `i` is: a string, or a list if there are more. */
+static void put_values(struct text *t, struct header *list, size_t count, size_t i)
+{
+	const struct header *first = &list[i];
+	size_t next = find_named(list, count, i + 1, first);
+	bool several = next < count;
+
+	text_put(t, "[", several);
+	text_put_json(t, first->h.value);
+	for (; next < count; next = find_named(list, count, next + 1, first)) {
+		list[next].told = true;
 		text_put(t, ",", 1);
-		text_put_json(t, h.value);
+		text_put_json(t, list[next].h.value);
 	}
-	if (count > 1)
-		text_put(t, "]", 1);
+	text_put(t, "]", several);
 }
 
 static int tell_headers(ga_job *job, const ga_future *f)
 {
 	struct text t = { 0 };
-	struct ga_http_header h;
-	size_t cursor = 0, start_of, size;
+	size_t count = 0, size;
+	struct header *list = list_headers(f, &count);
 	char *json;
 	int error;
 
+	if (!list)
+		return -ENOMEM;
+	if (count > HEADERS_MAX) {
+		free(list);
+		return ga_job_meta_boolean(job, "headers_too_large", true);
+	}
 	text_put(&t, "{", 1);
-	while (start_of = cursor, ga_http_header_next(f, &cursor, &h)) {
-		if (named_before(f, start_of, h.name))
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].told)
 			continue;
-		if (t.size > 1)
-			text_put(&t, ",", 1);
-		text_put_json_lower(&t, h.name);
+		text_put(&t, ",", t.size > 1);
+		text_put_json_lower(&t, list[i].h.name);
 		text_put(&t, ":", 1);
-		put_values(&t, f, cursor, &h);
+		put_values(&t, list, count, i);
 	}
 	text_put(&t, "}", 1);
+	free(list);
 	size = t.size;
 	json = text_end(&t);
 	error = json ? ga_job_meta_json(job, "headers", json, size) : -ENOMEM;
