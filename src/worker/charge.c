@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 static struct shared_page nobodys;
 static struct shared_page *current = &nobodys;
@@ -33,7 +34,10 @@ static void on_fatal(int sig, siginfo_t *info, void *context)
 		charge_cell = &nobodys.on_cpu; /* the loop goes on until all is over, and must not write over it */
 		if (runtime)
 			runtime->account = charge_cell;
-		atomic_store_explicit(&current->on_cpu, charged, memory_order_relaxed);
+		atomic_store(&current->on_cpu, charged);
+		/* It may have been about to write when the cell was moved: the last word is said after that. */
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000 * 1000 }, NULL);
+		atomic_store(&current->on_cpu, charged);
 	}
 	pass_on(sig);
 }
