@@ -47,6 +47,7 @@ struct broker {
 	uint32_t epoch;
 	int64_t started_at; /* engine time */
 	int64_t pulse_due;
+	int64_t wake_due;    /* what `wake` is set for, in engine time; 0: nothing */
 	int64_t wall_offset; /* wall clock - engine time, as of this turn */
 	bool turn_begun;     /* the engine knows this turn's time */
 	bool workers_known;  /* after a start: the supervisor has named all live workers */

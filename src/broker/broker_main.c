@@ -23,6 +23,7 @@ static void on_control(struct io_watch *w, unsigned events);
 static void on_gone(struct loop_call *c);
 static void on_go_on(struct loop_call *c);
 static void check_drained(struct broker *b);
+static void arm_wake(struct broker *b);
 
 int broker_main(const struct role *r)
 {
@@ -159,17 +160,17 @@ static void on_gone(struct loop_call *c)
 	}
 }
 
+/* The engine counts boot time, the loop monotonic time. Only a new due time is worth arming the timer again. */
 static void arm_wake(struct broker *b)
 {
 	int64_t due = engine_next_due(b->engine);
 
-	if (due == TIME_NEVER) {
-		loop_timer_stop(b->loop, &b->wake);
+	if (due == b->wake_due)
 		return;
-	}
-	int64_t wait = MAX(due - clock_boottime(), 0);
-
-	if (loop_timer_set(b->loop, &b->wake, time_add(loop_now(b->loop), wait)) < 0)
+	b->wake_due = due;
+	if (due != TIME_NEVER)
+		due = time_add(loop_now(b->loop), MAX(due - clock_boottime(), 0));
+	if (loop_timer_set(b->loop, &b->wake, due) < 0)
 		log_error("no memory for the engine's timer");
 }
 
@@ -193,9 +194,13 @@ static void on_turn(struct loop_hook *h)
 	}
 }
 
+/* The machine may have slept meanwhile, or not: what is due is seen anew. */
 static void on_wake(struct loop_timer *t)
 {
-	broker_engine(t->arg);
+	struct broker *b = t->arg;
+
+	b->wake_due = 0;
+	broker_engine(b);
 }
 
 static void on_pulse(struct loop_timer *t)
@@ -205,6 +210,8 @@ static void on_pulse(struct loop_timer *t)
 
 	role_heartbeat(b->role->page, now, b->pulse_due ? MAX(now - b->pulse_due, 0) : 0);
 	b->pulse_due = now + PULSE;
+	b->wake_due = 0; /* boot time may have run ahead, if the machine slept */
+	arm_wake(b);
 	if (loop_timer_set(b->loop, t, b->pulse_due) < 0)
 		log_error("no memory for the heartbeat");
 }
