@@ -17,6 +17,7 @@
 
 struct broker;
 struct connection;
+struct job;
 
 /* What a protocol does with a connection. */
 struct protocol {
@@ -26,6 +27,8 @@ struct protocol {
 	/* The client will send no more. Whether answers are still to come, so that it is kept until
 	 * it closes altogether. NULL: there are none. Asked again after each answer. */
 	bool (*ended)(struct connection *c);
+	/* A job that was submitted for this connection has ended. */
+	void (*finished)(struct connection *c, struct job *job);
 	/* It is closed: forget it. */
 	void (*closed)(struct connection *c);
 };

@@ -1,6 +1,4 @@
 #include "dispatch.h"
-#include "front_lines.h"
-#include "front_records.h"
 #include "job_wait.h"
 #include "log.h"
 #include <errno.h>
@@ -367,12 +365,10 @@ static void tell_client(struct broker *b, struct job *job)
 {
 	struct connection *c = job->client ? connection_find(&b->connections, job->client - 1) : NULL;
 
-	if (c && c->protocol == &records_protocol)
-		records_finished(c, job);
-	else if (c && c->protocol == &lines_protocol)
-		lines_finished(c, job);
-	if (c)
+	if (c) {
+		c->protocol->finished(c, job);
 		engine_delivered(b->engine, job);
+	}
 	job_waits_tell(b, job);
 }
 

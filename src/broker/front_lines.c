@@ -22,13 +22,14 @@ struct line {
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
+static void on_finished(struct connection *c, struct job *job);
 static bool on_ended(struct connection *c);
 static void take_line(struct connection *c, struct span text);
 static void submit(struct connection *c, json_t *object, struct span text, const json_t *tag);
 static void ask(struct connection *c, const json_t *object, const json_t *tag);
 
-const struct protocol lines_protocol = {
-	.name = "lines", .input = on_input, .ended = on_ended, .closed = on_closed
+static const struct protocol lines_protocol = {
+	.name = "lines", .input = on_input, .finished = on_finished, .ended = on_ended, .closed = on_closed
 };
 
 int lines_open(struct broker *b, int fd)
@@ -230,7 +231,7 @@ static void submit(struct connection *c, json_t *object, struct span text, const
 	}
 }
 
-void lines_finished(struct connection *c, struct job *job)
+static void on_finished(struct connection *c, struct job *job)
 {
 	struct line *l = (struct line *)(uintptr_t)job->tag;
 

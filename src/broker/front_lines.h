@@ -7,8 +7,4 @@
 #pragma once
 #include "broker.h"
 
-extern const struct protocol lines_protocol;
-
 int lines_open(struct broker *b, int fd) GA_MUST_CHECK; /* as connection_open() */
-/* A job that a line waits for without a time limit has ended. */
-void lines_finished(struct connection *c, struct job *job);

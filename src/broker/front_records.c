@@ -22,11 +22,14 @@ struct ask {
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
+static void on_finished(struct connection *c, struct job *job);
 static void take(struct connection *c, const struct record *r);
 static void submit(struct connection *c, const struct record *r);
 static void ask(struct connection *c, const struct record *r);
 
-const struct protocol records_protocol = { .name = "records", .input = on_input, .closed = on_closed };
+static const struct protocol records_protocol = {
+	.name = "records", .input = on_input, .finished = on_finished, .closed = on_closed
+};
 
 int records_open(struct broker *b, int fd)
 {
@@ -162,7 +165,7 @@ static struct span text_of(const struct bytes *b)
 	return b ? (struct span){ b->data, b->size } : (struct span){ 0 };
 }
 
-void records_finished(struct connection *c, const struct job *job)
+static void on_finished(struct connection *c, struct job *job)
 {
 	struct record r = { .kind = RECORD_FINISHED,
 			    .ref = job->tag,
