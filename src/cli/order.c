@@ -46,13 +46,21 @@ bool order_is_first(const struct order *o, uint64_t place)
 	return place == o->first;
 }
 
+/* What it costs to keep: a million empty texts that wait for the first one are not nothing. */
+static size_t cost(const struct order_place *p)
+{
+	return sizeof(*p) + p->out.room + p->err.room;
+}
+
 void order_finish(struct order *o, uint64_t place, struct strbuf *out, struct strbuf *err)
 {
 	struct order_place *p = at(o, place);
 
+	sb_trim(out);
+	sb_trim(err);
 	*p = (struct order_place){ .done = true, .out = *out, .err = *err };
 	*out = *err = (struct strbuf){ 0 };
-	o->held_bytes += p->out.size + p->err.size;
+	o->held_bytes += cost(p);
 }
 
 bool order_pop(struct order *o, struct strbuf *ret_out, struct strbuf *ret_err)
@@ -63,7 +71,7 @@ bool order_pop(struct order *o, struct strbuf *ret_out, struct strbuf *ret_err)
 		return false;
 	*ret_out = p->out;
 	*ret_err = p->err;
-	o->held_bytes -= p->out.size + p->err.size;
+	o->held_bytes -= cost(p);
 	*p = (struct order_place){ 0 };
 	o->first++;
 	return true;

@@ -14,6 +14,21 @@ void sb_free(struct strbuf *s)
 	*s = (struct strbuf){ 0 };
 }
 
+void sb_trim(struct strbuf *s)
+{
+	char *data;
+
+	if (s->size == 0) {
+		sb_free(s);
+		return;
+	}
+	data = realloc(s->data, s->size);
+	if (!data)
+		return;
+	s->data = data;
+	s->room = s->size;
+}
+
 char *sb_reserve(struct strbuf *s, size_t size)
 {
 	size_t room = s->room ? s->room : 256;

@@ -15,6 +15,7 @@ struct strbuf {
 };
 
 void sb_free(struct strbuf *s); /* empty and usable afterwards */
+void sb_trim(struct strbuf *s); /* give back the room that isn't used */
 char *sb_reserve(struct strbuf *s, size_t size);
 const char *sb_string(struct strbuf *s); /* with a NUL behind it; valid until the next change */
 void sb_put(struct strbuf *s, const void *data, size_t size);

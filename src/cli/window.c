@@ -10,6 +10,9 @@
 #include <time.h>
 
 #define HELD_MAX ((size_t)64 << 20) /* of rendered text that waits for its turn */
+#define UNSENT_MAX                                                                                 \
+	((size_t)256 << 10) /* of jobs that the socket hasn't taken: then it is waited for */
+#define JOB_OVERHEAD 64     /* of a job's record beside its arguments, about */
 #define TICK_NS                                                                                    \
 	INT64_C(1000000000) /* the longest wait before looking at signals and the progress line */
 #define RETRY_NS INT64_C(50000000) /* the shortest pause after a refusal */
@@ -18,12 +21,13 @@
 /* slot: free -> under way -> free, and under way -> refused for now -> under way */
 enum slot_state { SLOT_FREE, SLOT_UNDER_WAY, SLOT_PUT_OFF };
 
+/* There may be a million of them: the label is an allocation of just its size. */
 struct slot {
-	enum slot_state state;
 	uint64_t seq, place;
-	struct strbuf label;
 	int64_t start_wall;
-	size_t sent;
+	char *label;
+	uint32_t label_size, sent; /* neither exceeds 1 MiB */
+	enum slot_state state;
 };
 
 struct run {
@@ -34,9 +38,10 @@ struct run {
 	int64_t resume_at; /* when jobs that were put off are handed over again */
 	struct order order;
 	struct job_text job;
-	struct strbuf err;
+	struct strbuf label, err;
 	uint64_t seq;
-	bool source_ended, source_waits;
+	size_t unsent; /* bytes handed over since the socket had taken everything, at most */
+	bool source_ended, source_waits, socket_full;
 	int status;
 };
 
@@ -49,11 +54,12 @@ static void stop(struct run *r);
 static void run_done(struct run *r)
 {
 	for (unsigned i = 0; r->slots && i < r->w->jobs; i++)
-		sb_free(&r->slots[i].label);
+		free(r->slots[i].label);
 	free(r->slots);
 	free(r->free_slots);
 	order_done(&r->order);
 	sb_free(&r->job.args);
+	sb_free(&r->label);
 	sb_free(&r->err);
 }
 
@@ -120,7 +126,8 @@ static int hand_over(struct run *r, struct slot *slot)
 	};
 
 	slot->state = SLOT_UNDER_WAY;
-	slot->sent = r->job.args.size;
+	slot->sent = (uint32_t)r->job.args.size;
+	r->unsent += r->job.args.size + JOB_OVERHEAD;
 	return ga_client_submit(r->x->client, &submission);
 }
 
@@ -143,7 +150,7 @@ static void start(struct run *r, struct slot *slot)
 	r->job.type = r->w->type;
 	r->job.options = r->w->options;
 	r->job.args.size = 0;
-	why = r->w->build(r->w->arg, slot->label.data, slot->label.size, &r->job);
+	why = r->w->build(r->w->arg, slot->label, slot->label_size, &r->job);
 	if (why) {
 		refuse_here(r, slot, "bad_argument", why);
 		return;
@@ -155,12 +162,28 @@ static void start(struct run *r, struct slot *slot)
 		r->status = session_failed(r->x, result);
 }
 
+/* Whether the socket has to take some of what was handed over before there is more: it isn't to pile up here. */
+static bool must_drain(struct run *r)
+{
+	int result;
+
+	if (r->unsent < UNSENT_MAX)
+		return false;
+	result = ga_client_flush(r->x->client, 0);
+	if (result == -ETIMEDOUT || result == -EINTR)
+		return r->socket_full = true;
+	if (result < 0)
+		r->status = session_failed(r->x, result);
+	r->unsent = 0;
+	return false;
+}
+
 /* Those that were refused for now, once their time has come. False: still waiting. */
 static bool resume(struct run *r)
 {
 	if (ga_client_now() < r->resume_at)
 		return false;
-	for (unsigned i = 0; i < r->w->jobs && r->put_off > 0; i++) {
+	for (unsigned i = 0; i < r->w->jobs && r->put_off > 0 && !must_drain(r); i++) {
 		if (r->slots[i].state == SLOT_PUT_OFF) {
 			r->put_off--;
 			start(r, &r->slots[i]);
@@ -177,6 +200,19 @@ static int64_t now_wall(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+static bool keep_label(struct slot *slot, const struct strbuf *label)
+{
+	char *copy = realloc(slot->label, label->size + 1);
+
+	if (!copy)
+		return false;
+	if (label->size)
+		memcpy(copy, label->data, label->size);
+	slot->label = copy;
+	slot->label_size = (uint32_t)label->size;
+	return true;
+}
+
 /* Take the source's next label into a free slot. */
 static enum source_result take_next(struct run *r)
 {
@@ -184,12 +220,16 @@ static enum source_result take_next(struct run *r)
 	enum source_result result;
 
 	do {
-		slot->label.size = 0;
-		result = r->w->next(r->w->arg, &slot->label);
+		r->label.size = 0;
+		result = r->w->next(r->w->arg, &r->label);
 		if (result != SOURCE_ONE)
 			return result;
 		r->seq++;
 	} while (r->w->log.file && joblog_skips(&r->w->log, r->seq));
+	if (!keep_label(slot, &r->label)) {
+		say("out of memory for %u jobs at once", r->w->jobs);
+		return SOURCE_FAILED;
+	}
 	r->free_count--;
 	slot->seq = r->seq;
 	slot->place = r->w->ordered ? order_take(&r->order) : 0;
@@ -201,11 +241,11 @@ static enum source_result take_next(struct run *r)
 /* Hand over as much as there is room for. False: everything has ended. */
 static bool refill(struct run *r)
 {
-	r->source_waits = false;
+	r->source_waits = r->socket_full = false;
 	if (r->put_off > 0 && !resume(r))
 		return true;
 	while (!r->source_ended && r->free_count > 0 && r->put_off == 0 &&
-	       r->order.held_bytes < HELD_MAX && r->status == STATUS_OK) {
+	       r->order.held_bytes < HELD_MAX && !must_drain(r) && r->status == STATUS_OK) {
 		enum source_result result = take_next(r);
 
 		if (result == SOURCE_END || result == SOURCE_FAILED)
@@ -220,10 +260,10 @@ static bool refill(struct run *r)
 	return r->free_count < r->w->jobs || !r->source_ended;
 }
 
-/* Both the source and the daemon may have something next. 0, or -errno. */
+/* Both the source and the daemon may have something next, or the socket room. 0, or -errno. */
 static int wait_for_either(struct run *r)
 {
-	struct pollfd p[2] = { { .fd = r->w->fd, .events = POLLIN },
+	struct pollfd p[2] = { { .fd = r->source_waits ? r->w->fd : -1, .events = POLLIN },
 			       { .fd = ga_client_fd(r->x->client), .events = POLLIN } };
 	int result;
 
@@ -248,7 +288,7 @@ static int wait_for_event(struct run *r, struct ga_event *ret_event)
 	int result;
 
 	/* Somebody reads along, or the list comes in slowly: look first, and show what there is before waiting. */
-	if (output_is_waited_for() || r->source_waits) {
+	if (output_is_waited_for() || r->source_waits || r->socket_full) {
 		result = ga_client_next(client, 0, ret_event);
 		if (result != 0)
 			return result;
@@ -256,7 +296,7 @@ static int wait_for_event(struct run *r, struct ga_event *ret_event)
 	}
 	if (r->w->log.file && output_is_waited_for())
 		fflush(r->w->log.file);
-	if (r->source_waits) {
+	if (r->source_waits || r->socket_full) {
 		result = wait_for_either(r);
 		return result < 0 ? result : ga_client_next(client, 0, ret_event);
 	}
@@ -288,7 +328,7 @@ static void log_outcome(struct run *r, const struct slot *slot, const struct ga_
 {
 	struct strbuf command = { 0 };
 
-	r->w->command(r->w->arg, slot->label.data, slot->label.size, &command);
+	r->w->command(r->w->arg, slot->label, slot->label_size, &command);
 	joblog_add(&r->w->log, &(struct joblog_line){ .seq = slot->seq,
 						      .start_wall = slot->start_wall,
 						      .runtime_s = e->elapsed_us / 1e6,
@@ -353,8 +393,8 @@ static void show_in_order(struct run *r, const struct slot *slot, const struct o
 static void settle(struct run *r, struct slot *slot, const struct ga_event *e)
 {
 	const struct outcome o = { .seq = slot->seq,
-				   .label = slot->label.data,
-				   .label_size = slot->label.size,
+				   .label = slot->label,
+				   .label_size = slot->label_size,
 				   .event = e,
 				   .start_wall = slot->start_wall };
 

@@ -182,6 +182,27 @@ static void texts_leave_in_the_order_of_their_places(void **state)
 	order_done(&o);
 }
 
+/* Most jobs print nothing: a million of them that wait for the first must count, too. */
+static void texts_that_wait_are_counted_with_what_they_take(void **state)
+{
+	struct order o = { 0 };
+	struct strbuf out = { 0 }, err = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < 1000; i++)
+		order_take(&o);
+	for (uint64_t i = 1; i < 1000; i++)
+		order_finish(&o, i, &out, &err);
+	assert_true(o.held_bytes >= 999 * sizeof(struct order_place));
+	order_finish(&o, 0, &out, &err);
+	while (order_pop(&o, &out, &err)) {
+		sb_free(&out);
+		sb_free(&err);
+	}
+	assert_int_equal(o.held_bytes, 0);
+	order_done(&o);
+}
+
 /* ---- job log ---- */
 
 static void log_one(struct joblog *log, uint64_t seq, int exit_value)
@@ -309,6 +330,7 @@ int main(void)
 		cmocka_unit_test(lines_come_whole_and_without_blanks),
 		cmocka_unit_test(a_line_without_end_is_refused),
 		cmocka_unit_test(texts_leave_in_the_order_of_their_places),
+		cmocka_unit_test(texts_that_wait_are_counted_with_what_they_take),
 		cmocka_unit_test(a_log_says_what_to_skip),
 		cmocka_unit_test(what_is_no_log_is_refused),
 		cmocka_unit_test(the_summary_counts_by_kind),

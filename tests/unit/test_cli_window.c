@@ -20,7 +20,10 @@ enum script {
 	REVERSED, /* answers what one read brought, the last one first */
 	BUSY,     /* refuses every third for now, the first time */
 	HANGS_UP, /* after ten answers */
+	PATIENT,  /* answers none before it has all of them: one less than it can hold */
 };
+
+#define HELD_MAX 20000 /* submissions that it can hold */
 
 struct daemon {
 	char directory[40], path[64];
@@ -50,7 +53,7 @@ static void answer(int fd, const struct record *r, enum script script, bool *ref
 static void serve(int fd, enum script script)
 {
 	static bool refused[1000];
-	static struct record held[2000];
+	static struct record held[HELD_MAX];
 	struct buf in = BUF_INIT;
 	int answers = 0;
 
@@ -65,8 +68,10 @@ static void serve(int fd, enum script script)
 			_exit(0);
 		buf_grew(&in, (size_t)n);
 		input = (struct span){ buf_data(&in), buf_size(&in) };
-		while (input.size && count < 2000 && record_next(&input, &held[count], &why) == 1)
+		while (input.size && count < HELD_MAX && record_next(&input, &held[count], &why) == 1)
 			count++;
+		if (script == PATIENT && count < HELD_MAX - 1)
+			continue;
 		while (count-- > 0) {
 			if (held[count].kind == RECORD_SUBMIT)
 				answer(fd, &held[count], script, refused);
@@ -188,6 +193,22 @@ static void results_leave_in_order_each_once(void **state)
 	fclose(shown);
 }
 
+/* Their records are several times what a socket holds. */
+static void as_many_as_are_allowed_are_handed_over_before_the_first_ends(void **state)
+{
+	struct window w = { .jobs = HELD_MAX, .ordered = true };
+	unsigned long expected = 0, number;
+	FILE *shown;
+
+	(void)state;
+	assert_int_equal(run(PATIENT, &w, HELD_MAX, &shown), STATUS_FAILED);
+	while (fscanf(shown, "%lu\n", &number) == 1)
+		assert_int_equal(number, expected++);
+	assert_int_equal(expected, HELD_MAX);
+	assert_int_equal(w.tally.ok, HELD_MAX - 1);
+	fclose(shown);
+}
+
 static void what_is_refused_for_now_is_tried_again(void **state)
 {
 	struct window w = { .jobs = 30 };
@@ -236,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(results_leave_in_order_each_once),
+		cmocka_unit_test(as_many_as_are_allowed_are_handed_over_before_the_first_ends),
 		cmocka_unit_test(what_is_refused_for_now_is_tried_again),
 		cmocka_unit_test(a_daemon_that_goes_away_ends_the_list),
 		cmocka_unit_test(elements_of_an_array_are_separated),
