@@ -80,7 +80,7 @@ static void take(struct bench *b, const struct ga_event *e)
 	uint32_t place = (uint32_t)e->tag - 1;
 	int64_t taken;
 
-	if (e->tag == 0 || e->tag > (uint64_t)b->window)
+	if (e->tag == 0 || e->tag > (uint64_t)b->window || b->free_count == b->window)
 		return;
 	taken = ga_client_now() - b->start[place];
 	b->latency_ns[b->ended++] = taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX;

@@ -146,8 +146,7 @@ void put_document(struct strbuf *out, const json_t *document, enum format format
 	free(text);
 }
 
-static void put_rows(struct context *x, const json_t *rows, const char *id_key,
-		     const struct column *columns)
+void put_rows(struct context *x, const json_t *rows, const char *id_key, const struct column *columns)
 {
 	if (x->format == FORMAT_TEXT)
 		put_table(output(), rows, columns);

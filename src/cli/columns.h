@@ -21,6 +21,8 @@ void put_table(struct strbuf *out, const json_t *rows, const struct column *colu
 /* As JSON, indented, or compact with JSONL. */
 void put_document(struct strbuf *out, const json_t *document, enum format format);
 
-/* GET `target` and show the array `member` of the answer: as a table, as JSON, one line each, or their `id_key`. */
+/* An array of objects as the format says: a table, JSON, one line each, or their `id_key`. */
+void put_rows(struct context *x, const json_t *rows, const char *id_key, const struct column *columns);
+/* GET `target` and show the array `member` of the answer. */
 int show_list(struct context *x, const char *target, const char *member, const char *id_key,
 	      const struct column *columns);

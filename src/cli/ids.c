@@ -14,8 +14,36 @@ static bool is_id(const char *text)
 	return strlen(text) == 36 && strspn(text, "0123456789abcdefABCDEF-") == 36;
 }
 
-static int one_id(struct context *x, const char *id, int (*each)(struct context *x, const char *id))
+/* With -o json what is shown of several jobs is one document: an array. Whether a job shows anything is known only when
+ * it has. */
+struct listing {
+	bool array;
+	uint64_t count;
+};
+
+static void separate(struct listing *l, size_t start)
 {
+	struct strbuf *out = output(), element = { 0 };
+
+	if (!l->array || out->size <= start)
+		return;
+	sb_put(&element, out->data + start, out->size - start - (out->data[out->size - 1] == '\n'));
+	out->size = start;
+	sb_text(out, l->count++ ? ",\n" : "[\n");
+	sb_put(out, element.data, element.size);
+	sb_free(&element);
+}
+
+static void end_listing(const struct listing *l)
+{
+	if (l->array)
+		sb_text(output(), l->count ? "\n]\n" : "[]\n");
+}
+
+static int one_id(struct context *x, struct listing *l, const char *id,
+		  int (*each)(struct context *x, const char *id))
+{
+	size_t start;
 	int status;
 
 	if (!is_id(id))
@@ -23,7 +51,11 @@ static int one_id(struct context *x, const char *id, int (*each)(struct context 
 			     "'%.60s' is not a job's id: those look like "
 			     "01981f2c-8a3b-7000-8000-0123456789ab",
 			     id);
+	if (l->array)
+		output_flush(); /* so that nothing else is behind `start` */
+	start = output()->size;
 	status = each(x, id);
+	separate(l, start);
 	if (output_is_waited_for())
 		output_flush();
 	else
@@ -38,6 +70,7 @@ static bool is_final(int status)
 
 static int each_line(struct context *x, int (*each)(struct context *x, const char *id))
 {
+	struct listing listing = { .array = x->format == FORMAT_JSON };
 	struct lines lines;
 	int first = STATUS_OK, status = STATUS_OK;
 
@@ -62,18 +95,20 @@ static int each_line(struct context *x, int (*each)(struct context *x, const cha
 		}
 		snprintf(id, sizeof(id), "%.*s", result == LINES_ONE && size < 60 ? (int)size : 4,
 			 result == LINES_ONE ? line : "????");
-		status = one_id(x, id, each);
+		status = one_id(x, &listing, id, each);
 		first = first ? first : status;
 		if (result == LINES_TOO_LONG)
 			break;
 	}
 	lines_done(&lines);
+	end_listing(&listing);
 	return interrupted() ? interrupted_status() : first;
 }
 
 int each_id(struct context *x, int (*each)(struct context *x, const char *id))
 {
 	const struct words *ids = &x->command.operands;
+	struct listing listing = { .array = x->format == FORMAT_JSON && ids->count > 1 };
 	int first = STATUS_OK, status = STATUS_OK;
 
 	if (ids->count == 0)
@@ -81,9 +116,10 @@ int each_id(struct context *x, int (*each)(struct context *x, const char *id))
 	if (ids->count == 1 && strcmp(ids->item[0], "-") == 0)
 		return each_line(x, each);
 	for (size_t i = 0; i < ids->count && !is_final(status); i++) {
-		status = one_id(x, ids->item[i], each);
+		status = one_id(x, &listing, ids->item[i], each);
 		first = first ? first : status;
 	}
+	end_listing(&listing);
 	return interrupted() ? interrupted_status() : first;
 }
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 /* Call `each` for every id; the first exit status that isn't STATUS_OK, after all of them were tried. A lost
- * connection or a signal ends it. */
+ * connection or a signal ends it. With -o json several ids, or "-", make one array of what `each` shows. */
 int each_id(struct context *x, int (*each)(struct context *x, const char *id));
 
 /* METHOD /v1/jobs/{id}{suffix}; the answer's JSON (to be released), or NULL with `ret_status`, after saying why. */

@@ -1,5 +1,6 @@
 #include "lines.h"
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,12 @@ int lines_read(struct lines *l)
 		l->start = 0;
 	}
 	n = read(l->fd, sb_reserve(&l->held, READ_BYTES), READ_BYTES);
+	/* Whoever shares it may have made it non-blocking. */
+	if (n < 0 && errno == EAGAIN) {
+		struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+		return poll(&p, 1, -1) < 0 ? -errno : 0;
+	}
 	if (n < 0)
 		return -errno;
 	l->held.size += (size_t)n;

@@ -80,22 +80,6 @@ static int read_page(struct context *x, int64_t left, char cursor[64], json_t *j
 	return STATUS_OK;
 }
 
-static void put_jobs(struct context *x, const json_t *jobs)
-{
-	if (x->format == FORMAT_TEXT)
-		put_table(output(), jobs, columns);
-	else if (x->format == FORMAT_JSON)
-		put_document(output(), jobs, x->format);
-	for (size_t i = 0; i < json_array_size(jobs); i++) {
-		const json_t *job = json_array_get(jobs, i);
-
-		if (x->format == FORMAT_JSONL)
-			put_document(output(), job, x->format);
-		else if (x->format == FORMAT_ID)
-			sb_printf(output(), "%s\n", json_string_value(json_object_get(job, "id")));
-	}
-}
-
 static int run(struct context *x)
 {
 	char cursor[64] = "";
@@ -112,7 +96,7 @@ static int run(struct context *x)
 		status = read_page(x, limit - (int64_t)json_array_size(jobs), cursor, jobs);
 	while (status == STATUS_OK && cursor[0] && (int64_t)json_array_size(jobs) < limit);
 	if (status == STATUS_OK)
-		put_jobs(x, jobs);
+		put_rows(x, jobs, "id", columns);
 	json_decref(jobs);
 	return status;
 }

@@ -3,11 +3,13 @@
 #include "output.h"
 #include "session.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef GATHER_VERSION
 #error "GATHER_VERSION comes from the build"
@@ -183,6 +185,18 @@ static int run_verb(struct context *x)
 	return status;
 }
 
+/* A descriptor that the command opens must not become the standard stream that its parent had closed. */
+static void fill_closed_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY); /* to write there fails, as it should */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Nobody reads on: end as programs do then. */
 static void end_by_pipe(void)
 {
@@ -195,6 +209,7 @@ int main(int argc, char **argv)
 	struct context x = { 0 };
 	int status;
 
+	fill_closed_streams();
 	output_start();
 	status = parse_verb(&x, argc - 1, argv + 1);
 	if (status == STATUS_OK && given.version) {

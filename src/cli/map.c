@@ -5,6 +5,7 @@
 #include "results.h"
 #include "session.h"
 #include "type_info.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -132,8 +133,10 @@ static int dry(struct map *m)
 
 		label.size = job.args.size = 0;
 		result = bulk_next_line(&m->bulk, &label);
-		if (result == SOURCE_WAIT && lines_read(&m->bulk.lines) < 0)
-			result = SOURCE_END;
+		if (result == SOURCE_WAIT && lines_read(&m->bulk.lines) < 0 && !interrupted()) {
+			say("reading the list failed: %s", strerror(errno));
+			result = SOURCE_FAILED;
+		}
 		if (result != SOURCE_ONE)
 			continue;
 		why = build(m, label.data, label.size, &job);

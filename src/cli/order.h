@@ -13,7 +13,7 @@ struct order_place {
 struct order {
 	struct order_place *ring;   /* a power of two of places */
 	uint64_t size, first, next; /* places taken and not gone: first .. next - 1 */
-	size_t held_bytes; /* that those finished take, until they leave */
+	size_t held_bytes;          /* that those finished take, until they leave */
 };
 
 void order_done(struct order *o);

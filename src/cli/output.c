@@ -1,5 +1,6 @@
 #include "output.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,21 +14,21 @@
 /* A process has one standard output: so this is one object, set up once. */
 static struct {
 	struct strbuf out;
-	bool out_terminal, err_terminal, waited_for, colours, progress_shown;
+	bool out_terminal, waited_for, colours, progress, progress_shown;
 	int failed;
 } streams;
 
 void output_start(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	bool dumb = term && strcmp(term, "dumb") == 0;
 	struct stat s;
 
 	streams.out_terminal = isatty(STDOUT_FILENO);
-	streams.err_terminal = isatty(STDERR_FILENO);
 	streams.waited_for = streams.out_terminal || (fstat(STDOUT_FILENO, &s) == 0 &&
 						      (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)));
-	streams.colours = streams.out_terminal && !(no_color && *no_color) &&
-			  !(term && strcmp(term, "dumb") == 0);
+	streams.colours = streams.out_terminal && !(no_color && *no_color) && !dumb;
+	streams.progress = isatty(STDERR_FILENO) && !dumb;
 }
 
 struct strbuf *output(void)
@@ -41,14 +42,20 @@ void output_check(void)
 		output_flush();
 }
 
-/* False: gave up; errno says why. */
-static bool write_all(int fd, const char *data, size_t size)
+bool write_all(int fd, const char *data, size_t size)
 {
 	while (size > 0) {
 		ssize_t n = write(fd, data, size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Whoever shares the terminal or pipe may have made it non-blocking. */
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+			(void)poll(&p, 1, -1);
+			continue;
+		}
 		if (n < 0)
 			return false;
 		data += n;
@@ -107,7 +114,7 @@ void say(const char *format, ...)
 
 bool progress_possible(void)
 {
-	return streams.err_terminal;
+	return streams.progress;
 }
 
 unsigned progress_width(void)
@@ -121,7 +128,7 @@ void progress_line(const char *text)
 {
 	struct strbuf line = { 0 };
 
-	if (!streams.err_terminal || (!*text && !streams.progress_shown))
+	if (!streams.progress || (!*text && !streams.progress_shown))
 		return;
 	sb_printf(&line, "\r%s\033[K", text);
 	(void)write_all(STDERR_FILENO, line.data, line.size);

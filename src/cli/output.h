@@ -17,11 +17,14 @@ bool output_is_waited_for(void); /* somebody reads along: a terminal, a pipe or 
 bool output_is_terminal(void);
 int output_failed(void); /* errno of the write that failed, or 0 */
 
+/* All of it, or false: errno says why. */
+bool write_all(int fd, const char *data, size_t size);
+
 /* To standard error, after all output so far; `say` puts "gather: " before it and a newline behind it. */
 void error_put(const char *data, size_t size);
 void say(const char *format, ...) GA_PRINTF(1, 2);
 
-bool progress_possible(void); /* stderr is a terminal */
+bool progress_possible(void); /* stderr is a terminal that can wipe a line */
 unsigned progress_width(void);
 void progress_line(const char *text); /* replaces the last one; "" wipes it */
 

@@ -31,13 +31,14 @@ static bool is(struct ga_bytes bytes, const char *text)
 void put_reason(struct strbuf *out, const struct ga_event *e)
 {
 	if (e->field.size && !memmem(e->message.data, e->message.size, e->field.data, e->field.size)) {
-		sb_put(out, e->field.data, e->field.size);
+		sb_head(out, e->field.data, e->field.size, UINT64_MAX);
 		sb_text(out, ": ");
 	}
+	/* A handler's or a server's words: a terminal is not to obey them. */
 	if (e->message.size)
-		sb_put(out, e->message.data, e->message.size);
+		sb_head(out, e->message.data, e->message.size, UINT64_MAX);
 	else if (e->code.size)
-		sb_put(out, e->code.data, e->code.size);
+		sb_head(out, e->code.data, e->code.size, UINT64_MAX);
 	else
 		sb_text(out, state_name(e));
 }

@@ -87,7 +87,8 @@ static void put_event(struct context *x, const struct ga_event *e)
 	struct strbuf *out = output();
 
 	if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL) {
-		sb_printf(out, "{\"type\":\"%s\"", x->command.operands.item[0]);
+		sb_text(out, "{\"type\":");
+		sb_json_lossy(out, x->command.operands.item[0], strlen(x->command.operands.item[0]));
 		put_outcome(out, e);
 		put_meta(out, e->meta);
 		put_body(out, e->body);

@@ -1,4 +1,5 @@
 #include "save_dir.h"
+#include "output.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,21 +54,6 @@ void save_name(uint64_t seq, const char *url, size_t size, char name[SAVE_NAME_S
 		}
 	}
 	name[n] = '\0';
-}
-
-static bool write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		data += n;
-		size -= (size_t)n;
-	}
-	return true;
 }
 
 bool save_dir_put(struct save_dir *d, uint64_t seq, const char *url, size_t url_size,

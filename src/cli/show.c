@@ -3,6 +3,19 @@
 #include "output.h"
 #include <string.h>
 
+/* Its words are a handler's or a server's: put_value() keeps a terminal from obeying them. */
+static void put_error(struct strbuf *out, const json_t *error)
+{
+	const json_t *code = json_object_get(error, "code"),
+		     *message = json_object_get(error, "message");
+
+	if (code)
+		put_value(out, code);
+	sb_text(out, ": ");
+	if (message)
+		put_value(out, message);
+}
+
 /* Members that are no one-line texts. */
 static void put_member(const char *key, const json_t *value)
 {
@@ -12,8 +25,7 @@ static void put_member(const char *key, const json_t *value)
 	if (strcmp(key, "state") == 0 && json_is_string(value))
 		put_coloured(out, json_string_value(value), json_string_value(value));
 	else if (strcmp(key, "error") == 0 && json_is_object(value))
-		sb_printf(out, "%s: %s", json_string_value(json_object_get(value, "code")),
-			  json_string_value(json_object_get(value, "message")));
+		put_error(out, value);
 	else if (strcmp(key, "body") == 0 || strcmp(key, "body_base64") == 0)
 		sb_printf(out, "%zu %s; `gather result ID` prints it", json_string_length(value),
 			  strcmp(key, "body") == 0 ? "bytes" : "characters of base64");

@@ -50,8 +50,7 @@ static int wait_one(struct context *x, const char *id)
 	int status;
 	json_t *job = wait_for_end(x, id, &status);
 	const char *state = json_string_value(json_object_get(job, "state"));
-	const char *message =
-		json_string_value(json_object_get(json_object_get(job, "error"), "message"));
+	const json_t *message = json_object_get(json_object_get(job, "error"), "message");
 
 	if (!job)
 		return status;
@@ -62,7 +61,11 @@ static int wait_one(struct context *x, const char *id)
 	} else if (x->format == FORMAT_TEXT) {
 		sb_printf(output(), "%s ", id);
 		put_coloured(output(), state ? state : "?", state ? state : "?");
-		sb_printf(output(), "%s%s\n", message ? ": " : "", message ? message : "");
+		if (message) {
+			sb_text(output(), ": ");
+			put_value(output(), message);
+		}
+		sb_char(output(), '\n');
 	}
 	json_decref(job);
 	return status;
