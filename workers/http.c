@@ -113,7 +113,7 @@ static struct header *list_headers(const ga_future *f, size_t *ret_count)
 
 	while (ga_http_header_next(f, &cursor, &h))
 		count++;
-	list = malloc((count + 1) * sizeof(*list));
+	list = calloc(count + 1, sizeof(*list));
 	if (!list)
 		return NULL;
 	cursor = 0;

@@ -70,7 +70,7 @@ ga_future *ga_http_request(const struct ga_http_request *request)
 				     wrong);
 		else
 			request_note(r, GA_HTTP_CANCELLED, "the client is closed");
-		request_end(r);
+		future_resolve(&r->future, http_error_errno(r->error), http_request_body(r));
 		return &r->future;
 	}
 	if (request->deadline > 0 && loop_timer_set(c->loop, &r->deadline, request->deadline) < 0) {

@@ -236,6 +236,7 @@ static void a_log_says_what_to_skip(void **state)
 	assert_non_null(fgets(text, sizeof(text), f));
 	assert_string_equal(text,
 			    "1\tgatherd\t1700000000.123\t     0.500\t0\t0\t0\t0\tgather run a b\n");
+	fseek(f, 0, SEEK_END);
 	fputs("4\tgatherd\t17", f); /* killed while it wrote */
 	fclose(f);
 
