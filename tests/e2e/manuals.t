@@ -1,0 +1,104 @@
+# The manual pages: well-formed, and about all that the programs say of themselves, and about nothing else.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Gather::Daemon;
+use Test::More;
+
+my $build = Gather::Daemon::build();
+my %page = map { $_ => "$build/man/$_" } qw(gather.1 gatherd.8 gatherd.conf.5);
+
+sub output {
+	my (@command) = @_;
+	open my $in, '-|', @command or die "$command[0]: $!";
+	local $/;
+	my $text = <$in> // '';
+	close $in;
+	return $text;
+}
+
+# A page as it is read, in wide lines, without bold and underlined letters.
+sub shown {
+	my ($name) = @_;
+	my $text = output('mandoc', '-Tascii', '-Owidth=300', $page{$name});
+	$text =~ s/.\x08//g;
+	return $text;
+}
+
+# By title: what stands below the headings that are indented by so much.
+sub parts {
+	my ($text, $indent) = @_;
+	my @parts = split /^ {$indent}(\S.*)\n/m, $text, -1;
+	shift @parts;
+	return @parts;
+}
+
+# "-j, --jobs N" of each flag in a help text.
+sub help_flags {
+	my ($text) = @_;
+	return $text =~ /^  (?:    )?((?:-\w, )?--[a-z-]+(?: (?:'[^']+'|\S+))?) +\S/mg;
+}
+
+# The same of the tags in a page.
+sub page_flags {
+	my ($text) = @_;
+	return $text =~ /^ {5}((?:-\w, )?--[a-z-]+(?: (?:'[^']+'|[\w=]+))?)(?:$|  )/mg;
+}
+
+for my $name (sort keys %page) {
+	subtest "$name is well-formed" => sub {
+		ok(-s $page{$name}, 'it is built');
+		is(output('mandoc', '-Tlint', '-Wwarning', $page{$name}), '', 'lint is silent');
+		unlike(output('cat', $page{$name}), qr/\@[A-Z_]+\@/, 'everything is filled in');
+	};
+}
+
+subtest 'gather.1 has each verb and each flag' => sub {
+	my $help = output("$build/bin/gather", '--help');
+	my ($list) = $help =~ /^Verbs:\n(.*?)\n\n/ms or return fail 'verbs are listed';
+	my @verbs = $list =~ /^  (\w+)/mg;
+	my $text = shown('gather.1');
+	my %section = parts($text, 0);
+	my %common = parts($section{DESCRIPTION}, 3);
+	my %of_verb;
+
+	cmp_ok(scalar @verbs, '>=', 16, 'there are verbs');
+	for (my @parts = parts($section{VERBS}, 3); @parts; splice @parts, 0, 2) {
+		$of_verb{$1} = $parts[1] if $parts[0] =~ /^gather (\w+)/;
+	}
+	is_deeply([sort keys %of_verb], [sort @verbs], 'the verbs are the same');
+	for my $verb (@verbs) {
+		my $part = $of_verb{$verb} // next;
+		my @flags = page_flags($part . $common{'With every verb'} =~ s/Before the verb.*//sr);
+		for my $title ('Of each job', 'Many jobs') {
+			push @flags, page_flags($common{$title}) if $part =~ /^ {5}The flags of.*\Q$title\E/m;
+		}
+		is_deeply([sort @flags], [sort(help_flags(output("$build/bin/gather", $verb, '--help')))], "$verb: its flags");
+	}
+	my ($said) = $help =~ /^Exit status: (.*?)\.\n/ms;
+	my @status = $said =~ /(?:^|, |,\n)(\d+) /g;
+	is_deeply([$section{'EXIT STATUS'} =~ /^ {5}(\d+)/mg], \@status, 'the exit statuses are the same');
+	for my $type (split /\n/, output("$build/bin/gather", '--local', 'types', '-o', 'id')) {
+		like($of_verb{types}, qr/\b\Q$type\E\b/, "the job type $type is named");
+	}
+};
+
+subtest 'gatherd.8 has each option' => sub {
+	my $help = output("$build/bin/gatherd", '--help');
+	my %section = parts(shown('gatherd.8'), 0);
+
+	is_deeply([sort(page_flags($section{DESCRIPTION}))], [sort(help_flags($help))], 'the options are the same');
+	my ($said) = $help =~ /^Exit status: (.*)/m;
+	is_deeply([$section{'EXIT STATUS'} =~ /^ {5}(\d+)/mg], [$said =~ /(?:^|, )(\d+) /g], 'the exit statuses are the same');
+};
+
+subtest 'gatherd.conf.5 has each option' => sub {
+	my %section = parts(shown('gatherd.conf.5'), 0);
+	my @options = output("$build/bin/gatherd", '--help-options') =~ /^([\w.]+) = /mg;
+
+	cmp_ok(scalar @options, '>', 20, 'there are options');
+	is_deeply([$section{OPTIONS} =~ /^ {5}([\w.]+) = /mg], \@options, 'the options are the same, in the same order');
+};
+
+done_testing;
