@@ -89,6 +89,15 @@ static int parse_flags(struct context *x, struct window *w, struct strbuf *optio
 	return STATUS_OK;
 }
 
+static bool has_pattern(const struct bulk *b)
+{
+	for (size_t i = 0; i < b->failed_count; i++) {
+		if (b->failed[i].label && strpbrk(b->failed[i].label, "[]{}\\"))
+			return true;
+	}
+	return false;
+}
+
 /* The command line as it was, with --resume-failed. */
 static void put_rerun(const struct bulk *b, const struct context *x, struct strbuf *out)
 {
@@ -109,6 +118,8 @@ static void put_rerun(const struct bulk *b, const struct context *x, struct strb
 	}
 	if (given.joblog)
 		sb_text(out, " --resume-failed");
+	if (few && b->literal_flag && has_pattern(b))
+		sb_printf(out, " %s", b->literal_flag);
 	for (size_t i = 0; i < (few ? b->failed_count : x->command.operands.count); i++) {
 		const char *operand = few ? b->failed[i].label : x->command.operands.item[i];
 

@@ -17,6 +17,7 @@ struct bulk {
 		char *label;
 	} failed[BULK_FAILED_SHOWN + 1];
 	size_t failed_count;
+	const char *literal_flag; /* makes labels with [ ] { } or \ mean themselves as operands; NULL: they do */
 	struct tally *tally;
 };
 

@@ -235,6 +235,7 @@ static int run(struct context *x)
 
 	if (status == STATUS_OK) {
 		lines_init(&f.bulk.lines, STDIN_FILENO);
+		f.bulk.literal_flag = globoff ? NULL : "--globoff";
 		status = bulk_run(&f.bulk, x, &w, "http", 100);
 		lines_done(&f.bulk.lines);
 		if (status == STATUS_OK && w.tally.unsaved)
