@@ -3,7 +3,7 @@
 #	my $web = Gather::WebServer->new;                      # build/examples/httpd
 #	$web->url('/delay/50/100')                             # http://127.0.0.1:PORT/delay/50/100
 #	my $web = Gather::WebServer->scripted(sub {            # a Perl server: called for each connection, in a process
-#		my ($socket, $number, $note) = @_; ...         #  of its own; what it notes is read by the test
+#		my ($self, $socket, $number) = @_; ...         #  of its own; $self->note(TEXT) tells the test something
 #	});
 #	my ($text, ...) = $web->notes;                         # all that was noted so far
 #	my $web = Gather::WebServer->tls;                      # openssl s_server with a self-signed certificate
@@ -63,7 +63,6 @@ sub scripted {
 	my ($class, $serve) = @_;
 	my $self = $class->empty;
 	my $listener = listener();
-	my $notes = "$self->{dir}/notes";
 	pipe my $eof_end, my $guard or die "pipe: $!";
 	my $pid = fork // die "fork: $!";
 
@@ -72,7 +71,7 @@ sub scripted {
 		setpgrp;
 		my %kept = map { fileno $_ => 1 } $listener, $eof_end;
 		POSIX::close($_) for grep { !$kept{$_} } 3 .. 255;
-		serve_all($listener, $eof_end, $notes, $serve);
+		$self->serve_all($listener, $eof_end, $serve);
 	}
 	setpgrp $pid, $pid;
 	@$self{qw(group guard)} = (1, $guard);
@@ -81,7 +80,7 @@ sub scripted {
 }
 
 sub serve_all {
-	my ($listener, $eof_end, $notes, $serve) = @_;
+	my ($self, $listener, $eof_end, $serve) = @_;
 	my $ready = IO::Select->new($listener, $eof_end);
 	my $number = 0;
 
@@ -93,17 +92,24 @@ sub serve_all {
 		kill KILL => 0 if grep { $_ == $eof_end } $ready->can_read;
 		my $socket = $listener->accept or next;
 		$number++;
-		next if fork;
-		my $note = sub {
-			open my $out, '>>', $notes or return;
-			syswrite $out, "$_[0]\n";
-		};
+		if (fork) {
+			close $socket;
+			next;
+		}
 		binmode $socket;
 		$socket->autoflush(1);
-		eval { $serve->($socket, $number, $note); 1 } or $note->("died: $@");
+		eval { $serve->($self, $socket, $number); 1 } or $self->note("died: $@");
 		close $socket;
 		_exit(0);
 	}
+}
+
+# A line for the test to read.
+sub note {
+	my ($self, $text) = @_;
+	open my $out, '>>', "$self->{dir}/notes" or return;
+	syswrite $out, "$text\n";
+	return;
 }
 
 sub notes {
