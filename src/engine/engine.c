@@ -116,11 +116,11 @@ int engine_submit(struct engine *e, const struct submission *s, struct job **ret
 	return 0;
 }
 
-int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job)
+/* The sequence in an id, or -ENOENT, -ESTALE as of engine_find(). */
+static int id_read(const struct engine *e, const struct uuid *id, uint64_t *ret_sequence)
 {
 	unsigned rand_a = (unsigned)big_endian(id->b + 6, 2);
 	uint64_t sequence = big_endian(id->b + 8, 8) >> ID_RANDOM_BITS & ID_SEQUENCE_MASK;
-	struct job *job;
 
 	if (rand_a >> 12 != 7 || id->b[8] >> 6 != 2 || (rand_a >> ID_EPOCH_BITS & 3) != DURABILITY_MEMORY)
 		return -ENOENT;
@@ -128,6 +128,18 @@ int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job)
 		return -ESTALE;
 	if (sequence == 0 || sequence >= e->next_sequence)
 		return -ENOENT;
+	*ret_sequence = sequence;
+	return 0;
+}
+
+int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job)
+{
+	uint64_t sequence;
+	struct job *job;
+	int r = id_read(e, id, &sequence);
+
+	if (r < 0)
+		return r;
 	job = table_get(&e->table, sequence);
 	if (!job)
 		return -EIDRM;
@@ -174,6 +186,13 @@ int engine_retry(struct engine *e, struct job *job)
 struct job *engine_older(struct engine *e, struct job *job)
 {
 	return job && job->gone ? NULL : table_older(&e->table, job);
+}
+
+struct job *engine_older_than(struct engine *e, const struct uuid *id)
+{
+	uint64_t sequence;
+
+	return id_read(e, id, &sequence) < 0 ? NULL : table_below(&e->table, sequence);
 }
 
 const struct action *engine_run(struct engine *e, size_t *ret_count)
@@ -265,8 +284,10 @@ static int job_new(struct engine *e, const struct submission *s, struct job **re
 	struct engine_queue *queue;
 	struct job *job;
 
-	if (queue_acquire(e, s->queue, &queue) < 0)
-		return -ENOMEM;
+	int r = queue_acquire(e, s->queue, &queue);
+
+	if (r < 0)
+		return r;
 	if (ready_prepare(queue, s->job_class, s->priority) < 0 || lifetime_acquire(e, ttl) < 0)
 		goto release_queue;
 	job = table_new_job(&e->table);

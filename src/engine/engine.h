@@ -52,7 +52,7 @@ struct submission {
 	int64_t result_ttl; /* 0: the engine's default */
 };
 
-/* Accept a job: READY. -ENOBUFS: max_jobs reached; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
+/* Accept a job: READY. -ENOBUFS: max_jobs reached; -ENOSPC: it names one queue too many; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
  * Then nothing changed. */
 int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
 /* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer
@@ -76,6 +76,8 @@ int64_t engine_retry_due(const struct engine *e, const struct job *job);
 
 /* Iterate over all jobs, newest first: start with NULL. It ends at a job that has left. */
 struct job *engine_older(struct engine *e, struct job *job);
+/* The newest job older than the one of this id, which may have left. NULL: none, or no id of this engine. */
+struct job *engine_older_than(struct engine *e, const struct uuid *id);
 const char *job_queue_name(const struct job *job);
 
 /* ---- workers ---- */
@@ -96,7 +98,7 @@ bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token);
 /* No new jobs to it; those it holds may end or come back. */
 void engine_worker_drains(struct engine *e, uint32_t slot);
 /* It is dead: its jobs are ready again, uncharged, but the one with token `culprit` (0: none) is charged with a crash
- * by `signal` (0: a hang); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
+ * by `signal` (0: a hang; below 0: it exited, with status -1 - signal); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
 #define MAX_CRASHES 3
 void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
 			int signal);

@@ -14,7 +14,8 @@
 #include "random.h"
 #include "ready.h"
 
-enum { LOAD_COUNT = 64, SLOT_LIMIT = 4096 };
+/* A queue takes about 1 KiB, and its name comes from whoever submits: hence a limit. */
+enum { LOAD_COUNT = 64, SLOT_LIMIT = 4096, QUEUE_LIMIT = 65536 };
 
 /* ---- queues and clients: queues.c ---- */
 struct client {

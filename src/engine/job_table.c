@@ -134,14 +134,22 @@ struct job *table_get(struct job_table *t, uint64_t sequence)
 
 struct job *table_older(struct job_table *t, const struct job *job)
 {
-	struct job_page *page = NULL;
-	uint64_t index = 0;
+	return table_below(t, job ? job->sequence : UINT64_MAX);
+}
+
+struct job *table_below(struct job_table *t, uint64_t sequence)
+{
+	uint64_t number = sequence / JOBS_PER_PAGE, index = 0;
+	struct job_page *page = page_find(t, number);
 	struct list *at = &t->order;
 
-	if (job) {
-		page = page_find(t, job->sequence / JOBS_PER_PAGE);
-		index = job->sequence % JOBS_PER_PAGE;
+	if (page) {
+		index = sequence % JOBS_PER_PAGE;
 		at = &page->order;
+	} else { /* its page has left: on to the next older one */
+		while (at->prev != &t->order &&
+		       LIST_ENTRY(at->prev, struct job_page, order)->number > number)
+			at = at->prev;
 	}
 	for (;;) {
 		while (index > 0)

@@ -29,4 +29,5 @@ void table_free_job(struct job_table *t, struct job *job);
 int table_put(struct job_table *t, struct job *job) GA_MUST_CHECK; /* the newest */
 void table_remove(struct job_table *t, struct job *job);
 struct job *table_get(struct job_table *t, uint64_t sequence);
-struct job *table_older(struct job_table *t, const struct job *job);
+struct job *table_older(struct job_table *t, const struct job *job); /* NULL: the newest */
+struct job *table_below(struct job_table *t, uint64_t sequence); /* the newest with a smaller one */

@@ -164,6 +164,8 @@ static int queue_new(struct engine *e, struct span name, struct engine_queue **r
 {
 	struct engine_queue *q;
 
+	if (e->queue_count >= QUEUE_LIMIT)
+		return -ENOSPC;
 	if (queues_grow(e) < 0)
 		return -ENOMEM;
 	q = calloc(1, sizeof(*q));

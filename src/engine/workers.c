@@ -276,7 +276,7 @@ static void charge_crash(struct engine *e, struct job *job, int signal)
 	job->crashes++;
 	e->counts.crashes++;
 	crash_message(message, sizeof(message), signal, job->crashes);
-	job_set_error(job, error_new(signal, span_of(signal ? "worker_crashed" : "worker_hung"),
+	job_set_error(job, error_new(MAX(signal, 0), span_of(signal ? "worker_crashed" : "worker_hung"),
 				     span_of(message)));
 }
 
@@ -289,6 +289,9 @@ static void crash_message(char *out, size_t size, int signal, unsigned crashes)
 		snprintf(times, sizeof(times), ", %u times now", crashes);
 	if (signal == 0)
 		snprintf(out, size, "its worker hung while it ran this job%s", times);
+	else if (signal < 0)
+		snprintf(out, size, "its worker exited with status %d while it ran this job%s",
+			 -1 - signal, times);
 	else if (name && meaning)
 		snprintf(out, size, "its worker died of SIG%s (%s) while it ran this job%s", name,
 			 meaning, times);

@@ -142,31 +142,6 @@ static void an_unknown_id_is_told_apart(void **state)
 	rig_close(&rig);
 }
 
-static void jobs_are_listed_newest_first(void **state)
-{
-	struct job *jobs[100], *at = NULL;
-	struct rig rig;
-	int expected;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ .result_ttl = 1 });
-	assert_null(engine_older(rig.e, NULL));
-	for (int i = 0; i < 100; i++)
-		jobs[i] = rig_job(&rig);
-	for (int i = 20; i < 60; i++) /* whole pages of neighbours leave, and parts of them */
-		assert_int_equal(engine_cancel(rig.e, jobs[i]), 0);
-	rig_turn(&rig);
-	rig_pass(&rig, NSEC_PER_SEC);
-	rig_turn(&rig);
-	for (expected = 99; (at = engine_older(rig.e, at)); expected--) {
-		if (expected == 59)
-			expected = 19;
-		assert_ptr_equal(at, jobs[expected]);
-	}
-	assert_int_equal(expected, -1);
-	rig_close(&rig);
-}
-
 static void priority_comes_first_then_acceptance(void **state)
 {
 	static const int8_t priorities[] = { 0, 5, -100, 0, 100, 5, -100, 100, -1, 7 };
@@ -607,7 +582,6 @@ int main(void)
 		cmocka_unit_test(unfinished_jobs_are_bounded_and_finished_ones_make_room),
 		cmocka_unit_test(an_id_tells_time_epoch_and_sequence),
 		cmocka_unit_test(an_unknown_id_is_told_apart),
-		cmocka_unit_test(jobs_are_listed_newest_first),
 		cmocka_unit_test(priority_comes_first_then_acceptance),
 		cmocka_unit_test(queues_take_turns),
 		cmocka_unit_test(a_queue_is_shown_while_jobs_name_it),

@@ -297,6 +297,24 @@ static void a_job_that_hangs_three_workers_fails_for_good(void **state)
 	rig_close(&rig);
 }
 
+static void a_job_that_ends_its_worker_by_exit_is_told_so(void **state)
+{
+	struct job *bad;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 10);
+	bad = rig_job(&rig);
+	rig_turn(&rig);
+	crash(&rig, 1, bad->token, -1 - 3);
+	assert_string_equal(bad->error->code, "worker_crashed");
+	assert_non_null(strstr(bad->error->message, "exited with status 3"));
+	assert_int_equal(bad->error->signal, 0);
+	rig_turn(&rig);
+	rig_close(&rig);
+}
+
 static void a_signal_without_a_name_is_told_by_number(void **state)
 {
 	struct job *bad;
@@ -398,6 +416,7 @@ int main(void)
 		cmocka_unit_test(jobs_of_a_lost_worker_stand_at_their_place_again_uncharged),
 		cmocka_unit_test(a_job_that_crashes_three_workers_fails_for_good),
 		cmocka_unit_test(a_job_that_hangs_three_workers_fails_for_good),
+		cmocka_unit_test(a_job_that_ends_its_worker_by_exit_is_told_so),
 		cmocka_unit_test(a_signal_without_a_name_is_told_by_number),
 		cmocka_unit_test(a_culprit_that_the_worker_no_longer_holds_does_not_matter),
 		cmocka_unit_test(a_job_being_cancelled_ends_with_its_worker),
