@@ -109,17 +109,17 @@ static struct header *list_headers(const ga_future *f, size_t *ret_count)
 {
 	struct ga_http_header h;
 	struct header *list;
-	size_t count = 0, cursor = 0;
+	size_t count = 0, cursor = 0, i = 0;
 
 	while (ga_http_header_next(f, &cursor, &h))
 		count++;
-	list = calloc(count + 1, sizeof(*list));
+	list = malloc((count + 1) * sizeof(*list));
 	if (!list)
 		return NULL;
 	cursor = 0;
-	for (size_t i = 0; i < count && ga_http_header_next(f, &cursor, &h); i++)
-		list[i] = (struct header){ .h = h, .name_size = strlen(h.name) };
-	*ret_count = count;
+	while (i < count && ga_http_header_next(f, &cursor, &h))
+		list[i++] = (struct header){ .h = h, .name_size = strlen(h.name) };
+	*ret_count = i;
 	return list;
 }
 

@@ -1,11 +1,11 @@
 #include "refusal.h"
 #include "text.h"
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int refuse(struct refusal *r, int status, const char *code, const char *field, const char *format, ...)
+void refusal_fill(struct refusal *r, int status, const char *code, const char *field,
+		  const char *format, ...)
 {
 	char message[sizeof(r->message)];
 	va_list values;
@@ -19,5 +19,4 @@ int refuse(struct refusal *r, int status, const char *code, const char *field, c
 	snprintf(r->code, sizeof(r->code), "%s", code);
 	text_escape(field, strlen(field), r->field, sizeof(r->field));
 	text_escape(message, strlen(message), r->message, sizeof(r->message));
-	return -EINVAL;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "compiler.h"
+#include <errno.h>
 
 struct refusal {
 	int status;
@@ -15,6 +16,12 @@ struct refusal {
 	char message[320];
 };
 
-/* Fill it and return -EINVAL, so that checks end with `return refuse(...)`. Control characters in values are escaped. */
-int refuse(struct refusal *r, int status, const char *code, const char *field, const char *format,
-	   ...) GA_PRINTF(5, 6);
+/* Control characters in values are escaped. */
+void refusal_fill(struct refusal *r, int status, const char *code, const char *field,
+		  const char *format, ...) GA_PRINTF(5, 6);
+/* Fill it; -EINVAL, so that checks end with `return refuse(...)`. A macro, for analysers to see that it is an error. */
+#define refuse(r, ...)                                                                             \
+	({                                                                                         \
+		refusal_fill((r), __VA_ARGS__);                                                    \
+		-EINVAL;                                                                           \
+	})
