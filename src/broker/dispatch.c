@@ -14,6 +14,7 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 static void on_result(struct broker *b, struct peer_name from, const struct record *r);
 static bool has_joined(struct broker *b, struct peer_name worker);
 static void hear_of_lost(struct broker *b, struct peer_name worker);
+static void tell_to_finish(struct broker *b, struct peer_name worker);
 static void act(struct broker *b, const struct action *a);
 static void on_ack_timer(struct loop_timer *t);
 
@@ -131,6 +132,8 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 	}
 	welcome(b, from, hello);
 	b->joined++;
+	if (b->draining)
+		tell_to_finish(b, from);
 	log_debug("worker %u has registered", from.slot);
 }
 
@@ -238,20 +241,38 @@ struct lost {
 	struct control_message death;
 };
 
+/* The one that had this slot; `incarnation` 0: whichever. */
+static struct lost *find_lost(struct broker *b, uint32_t slot, uint64_t incarnation)
+{
+	LIST_FOREACH(node, &b->lost) {
+		struct lost *lost = LIST_ENTRY(node, struct lost, mates);
+
+		if (lost->death.slot == slot && (!incarnation || lost->death.incarnation == incarnation))
+			return lost;
+	}
+	return NULL;
+}
+
+/* What is drained here may be a HELLO, on which the supervisor is heard, who may say that this slot is filled again. So
+ * the lost one is looked for anew behind it: that may have given it up already. */
 static void give_up(struct lost *lost)
 {
-	const struct control_message *m = &lost->death;
+	const struct control_message m = lost->death;
 	struct broker *b = lost->broker;
-	const struct peer_name peer = { m->slot, m->incarnation };
+	const struct peer_name peer = { m.slot, m.incarnation };
 
 	loop_timer_stop(b->loop, &lost->silence);
-	list_remove(&lost->mates);
 	router_drain(b->router);
+	lost = find_lost(b, m.slot, m.incarnation);
+	if (!lost)
+		return;
+	loop_timer_stop(b->loop, &lost->silence); /* it was heard of */
+	list_remove(&lost->mates);
+	free(lost);
 	router_forget(b->router, peer);
 	if (has_joined(b, peer))
 		b->joined--;
-	engine_worker_lost(broker_engine(b), m->slot, m->incarnation, m->token, m->status);
-	free(lost);
+	engine_worker_lost(broker_engine(b), m.slot, m.incarnation, m.token, m.status);
 }
 
 static void on_silence(struct loop_timer *t)
@@ -269,12 +290,10 @@ static void listen_on(struct lost *lost)
 
 static void hear_of_lost(struct broker *b, struct peer_name worker)
 {
-	LIST_FOREACH(node, &b->lost) {
-		struct lost *lost = LIST_ENTRY(node, struct lost, mates);
+	struct lost *lost = find_lost(b, worker.slot, worker.incarnation);
 
-		if (lost->death.slot == worker.slot && lost->death.incarnation == worker.incarnation)
-			listen_on(lost);
-	}
+	if (lost)
+		listen_on(lost);
 }
 
 void dispatch_worker_lost(struct broker *b, const struct control_message *m)
@@ -295,29 +314,32 @@ void dispatch_worker_lost(struct broker *b, const struct control_message *m)
 
 void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation)
 {
-	LIST_FOREACH(node, &b->lost) {
-		struct lost *lost = LIST_ENTRY(node, struct lost, mates);
+	struct lost *lost;
 
-		if (lost->death.slot == slot)
-			give_up(lost);
-	}
+	while ((lost = find_lost(b, slot, 0)))
+		give_up(lost);
 	int error = engine_worker_started(broker_engine(b), slot, incarnation);
 
 	if (error < 0)
 		log_error("worker %u can't be taken on: %s", slot, strerror(-error));
 }
 
-void dispatch_drain(struct broker *b)
+static void tell_to_finish(struct broker *b, struct peer_name worker)
 {
 	const struct record drain = { .kind = RECORD_DRAIN };
+
+	engine_worker_drains(broker_engine(b), worker.slot);
+	if (router_send(b->router, worker, &drain) < 0)
+		log_warning("can't tell worker %u to finish", worker.slot);
+}
+
+void dispatch_drain(struct broker *b)
+{
 	struct worker_view w;
 
 	for (uint32_t i = 0; engine_worker_view(b->engine, i, &w) == 0; i++) {
-		if (!w.joined)
-			continue;
-		engine_worker_drains(broker_engine(b), w.slot);
-		if (router_send(b->router, (struct peer_name){ w.slot, w.incarnation }, &drain) < 0)
-			log_warning("can't tell worker %u to finish", w.slot);
+		if (w.joined)
+			tell_to_finish(b, (struct peer_name){ w.slot, w.incarnation });
 	}
 }
 
@@ -356,9 +378,12 @@ static void send_job(struct broker *b, const struct action *a)
 
 	if (a->slot < b->ack_slots)
 		b->acks[a->slot].rides = true;
-	/* A worker that went between is about to be reported lost: its jobs come back then. */
-	if (r < 0)
-		log_warning("can't send a job to worker %u: %s", a->slot, strerror(-r));
+	if (r == 0)
+		return;
+	/* A worker that went between is about to be reported lost: its jobs come back then. Else it must be. */
+	log_warning("can't send a job to worker %u: %s", a->slot, strerror(-r));
+	if (r != -ENOTCONN)
+		ask_for_restart(peer_at(b, a->slot));
 }
 
 static void tell_client(struct broker *b, struct job *job)
