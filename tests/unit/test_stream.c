@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <gather/stream.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
