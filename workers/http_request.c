@@ -52,6 +52,16 @@ static int no_memory(ga_job *job)
 
 /* ---- fields: params and form ---- */
 
+/* 0.1 as 0.1: with the fewest digits that give the same number again. */
+static void real_text(double value, char *out, size_t out_size)
+{
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(out, out_size, "%.*g", digits, value);
+		if (strtod(out, NULL) == value)
+			return;
+	}
+}
+
 /* A scalar as people write it, into `out` unless it is a string already. NULL: an object or an array. */
 static const char *scalar_text(const json_t *value, char *out, size_t out_size)
 {
@@ -62,7 +72,7 @@ static const char *scalar_text(const json_t *value, char *out, size_t out_size)
 		snprintf(out, out_size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return out;
 	case JSON_REAL:
-		snprintf(out, out_size, "%.17g", json_real_value(value));
+		real_text(json_real_value(value), out, out_size);
 		return out;
 	case JSON_TRUE:
 		return "true";
