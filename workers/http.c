@@ -182,6 +182,26 @@ static int tell_headers(ga_job *job, const ga_future *f)
 	return error == -EMSGSIZE ? ga_job_meta_boolean(job, "headers_too_large", true) : error;
 }
 
+/* The last URL, but for a user and password in it: a result is shown to whoever may read. */
+static int tell_url(ga_job *job, const char *url)
+{
+	const char *start = strstr(url, "://"), *at = NULL;
+	struct text t = { 0 };
+	char *shown;
+	int error;
+
+	for (const char *c = start ? start + 3 : ""; *c && !strchr("/?#", *c); c++)
+		at = *c == '@' ? c : at;
+	if (!at)
+		return ga_job_meta_text(job, "url", url);
+	text_put(&t, url, (size_t)(start + 3 - url));
+	text_put(&t, at + 1, strlen(at + 1));
+	shown = text_end(&t);
+	error = shown ? ga_job_meta_text(job, "url", shown) : -ENOMEM;
+	free(shown);
+	return error;
+}
+
 /* What came, of the last answer: its status, and what the job wants kept. */
 static int tell_answer(ga_job *job, const ga_future *f)
 {
@@ -190,7 +210,7 @@ static int tell_answer(ga_job *job, const ga_future *f)
 	size_t size;
 
 	if (error == 0)
-		error = ga_job_meta_text(job, "url", ga_http_url(f));
+		error = tell_url(job, ga_http_url(f));
 	if (error == 0)
 		error = ga_job_meta_integer(job, "redirects", ga_http_redirects(f));
 	if (error < 0 || strcmp(save, "none") == 0)

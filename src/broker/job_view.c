@@ -89,22 +89,18 @@ static void put_error(const struct job *job, struct buf *out)
 	if (job->error->signal) {
 		char name[32];
 
-		snprintf(name, sizeof(name), "SIG%s", sigabbrev_np(job->error->signal));
+		const char *known = sigabbrev_np(job->error->signal);
+
+		if (known)
+			snprintf(name, sizeof(name), "SIG%s", known);
+		else
+			snprintf(name, sizeof(name), "%d", job->error->signal);
 		put_text(out, "signal", name);
 	}
 	json_put_literal(out, "}");
 }
 
-static bool has_secrets(const struct job_type *type)
-{
-	for (size_t i = 0; i < type->param_count; i++) {
-		if (type->params[i].flags & GA_SECRET)
-			return true;
-	}
-	return false;
-}
-
-/* Arguments were checked when they came in; a type with secrets has them shown as "[redacted]". */
+/* Arguments were checked when they came in; secrets are shown as "[redacted]". */
 static void put_args(struct broker *b, const struct job *job, struct buf *out)
 {
 	const struct job_type *type = type_at(b->types, job->type);
@@ -112,7 +108,7 @@ static void put_args(struct broker *b, const struct job *job, struct buf *out)
 	char *redacted = NULL;
 
 	json_put_key(out, "args");
-	if (job->args && has_secrets(type)) {
+	if (job->args && type_has_secrets(type)) {
 		struct refusal unused;
 		json_t *args;
 

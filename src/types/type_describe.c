@@ -55,15 +55,45 @@ static void redact_members(json_t *object)
 		json_object_set_new(object, key, json_string("[redacted]"));
 }
 
+/* What stands before the @ in a URL's authority (RFC 3986, section 3.2.1). */
+static void redact_user(json_t *args, const char *name, const char *url)
+{
+	const char *start = strstr(url, "://"), *user, *at = NULL;
+
+	if (!start)
+		return;
+	user = start + 3;
+	for (const char *c = user; *c && !strchr("/?#", *c); c++)
+		at = *c == '@' ? c : at;
+	if (at)
+		json_object_set_new(args, name,
+				    json_sprintf("%.*s[redacted]%s", (int)(user - url), url, at));
+}
+
+bool type_has_secrets(const struct job_type *type)
+{
+	for (size_t i = 0; i < type->param_count; i++) {
+		const struct ga_param *param = &type->params[i];
+
+		if ((param->flags & GA_SECRET) || param->type == GA_OBJECT || param->type == GA_TEXT)
+			return true;
+	}
+	return false;
+}
+
 void type_redact(const struct job_type *type, json_t *args)
 {
 	for (size_t i = 0; i < type->param_count; i++) {
 		const struct ga_param *param = &type->params[i];
 		json_t *value = json_object_get(args, param->name);
 
-		if (value && (param->flags & GA_SECRET))
+		if (!value)
+			continue;
+		if (param->flags & GA_SECRET)
 			json_object_set_new(args, param->name, json_string("[redacted]"));
-		else if (value && param->type == GA_OBJECT)
+		else if (param->type == GA_OBJECT)
 			redact_members(value);
+		else if (json_is_string(value))
+			redact_user(args, param->name, json_string_value(value));
 	}
 }

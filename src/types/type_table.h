@@ -52,5 +52,8 @@ int64_t param_duration(const json_t *value);
 int64_t param_size(const json_t *value);
 /* A type as JSON for people and programs: name, help, class, parameters. A new reference. */
 json_t *type_describe(const struct job_type *type);
-/* Replace what is marked secret by "[redacted]", for showing; in objects also Authorization, Cookie and their like. */
+/* Whether arguments of this type may hold what type_redact() replaces. */
+bool type_has_secrets(const struct job_type *type);
+/* Replace what is marked secret by "[redacted]", for showing; also Authorization, Cookie and their like in objects, and
+ * the user and password in a URL. */
 void type_redact(const struct job_type *type, json_t *args);
