@@ -34,7 +34,8 @@ struct broker {
 	struct door *door;
 	struct http_front *http;
 	struct connections connections;
-	struct acks *acks; /* by slot */
+	unsigned max_connections; /* of all doors: the option, or what the descriptors suffice for */
+	struct acks *acks;        /* by slot */
 	uint32_t ack_slots;
 	struct loop_timer ack_timer;
 	struct list lost; /* workers that have died and may still be heard */
@@ -42,7 +43,7 @@ struct broker {
 	struct loop_call gone_call, go_on;
 	struct map waits; /* struct wait by job id: who asked to be told of a job's end */
 	struct loop_hook turn;
-	struct loop_timer wake, pulse;
+	struct loop_timer wake, pulse, farewell;
 	struct io_watch control;
 	uint32_t epoch;
 	int64_t started_at; /* engine time */
@@ -51,8 +52,9 @@ struct broker {
 	int64_t wall_offset; /* wall clock - engine time, as of this turn */
 	bool turn_begun;     /* the engine knows this turn's time */
 	bool workers_known;  /* after a start: the supervisor has named all live workers */
-	bool draining;
-	unsigned joined; /* workers that have registered */
+	bool draining;       /* no more is begun */
+	bool drained;        /* and nothing runs */
+	unsigned joined;     /* workers that have registered */
 };
 
 /* Tell the engine the time, once a turn: before every event that it is given. Returns the engine, for brevity. */

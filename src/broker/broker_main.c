@@ -12,7 +12,11 @@
 #include <unistd.h>
 
 #define PULSE (250 * NSEC_PER_MSEC)
+#define FAREWELL                                                                                   \
+	NSEC_PER_SEC /* at most, for answers to leave; the supervisor waits for twice that */
 #define EXIT_CONFIG 78
+#define DESCRIPTORS_OWN 64
+#define DESCRIPTORS_A_WORKER 2
 #define ROUNDS_A_TURN 4
 
 static int start(struct broker *b);
@@ -22,6 +26,7 @@ static void on_pulse(struct loop_timer *t);
 static void on_control(struct io_watch *w, unsigned events);
 static void on_gone(struct loop_call *c);
 static void on_go_on(struct loop_call *c);
+static void on_farewell(struct loop_timer *t);
 static void check_drained(struct broker *b);
 static void arm_wake(struct broker *b);
 
@@ -68,15 +73,30 @@ static int make_engine(struct broker *b)
 	return engine_new(&options, &b->engine);
 }
 
-static void raise_descriptor_limit(void)
+/* libzmq aborts when a worker connects and no descriptor is left: clients leave it its share. */
+static int limit_connections(struct broker *b)
 {
+	unsigned wanted = (unsigned)b->conf->max_connections;
+	unsigned own = DESCRIPTORS_OWN +
+		       DESCRIPTORS_A_WORKER *
+			       (unsigned)MAX(b->conf->workers, sysconf(_SC_NPROCESSORS_ONLN));
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_warning("can't raise the limit of open descriptors: %s", strerror(errno));
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_max <= own) {
+		log_error("at most %llu descriptors may be open: the broker needs more than %u (ulimit -n)",
+			  (unsigned long long)limit.rlim_max, own);
+		return -EMFILE;
 	}
+	b->max_connections = (unsigned)MIN((rlim_t)wanted, limit.rlim_max - own);
+	if (b->max_connections < wanted)
+		log_warning("max_connections = %u: the limit of open descriptors allows %u", wanted,
+			    b->max_connections);
+	return 0;
 }
 
 static int open_doors(struct broker *b)
@@ -94,9 +114,10 @@ static int open_doors(struct broker *b)
 
 static int start(struct broker *b)
 {
-	raise_descriptor_limit();
-	int r = loop_new(NULL, &b->loop);
+	int r = limit_connections(b);
 
+	if (r == 0)
+		r = loop_new(NULL, &b->loop);
 	if (r == 0)
 		r = type_table_load((struct span){ b->role->types, strlen(b->role->types) }, &b->types);
 	if (r == 0)
@@ -107,6 +128,7 @@ static int start(struct broker *b)
 	connections_init(&b->connections, b);
 	loop_timer_init(&b->wake, on_wake, b);
 	loop_timer_init(&b->pulse, on_pulse, b);
+	loop_timer_init(&b->farewell, on_farewell, b);
 	loop_call_init(&b->gone_call, on_gone, b);
 	loop_call_init(&b->go_on, on_go_on, b);
 	b->started_at = clock_boottime();
@@ -188,10 +210,10 @@ static void on_turn(struct loop_hook *h)
 		http_front_flush(b->http);
 	}
 	connections_flush(&b->connections);
-	if (decided) {
+	if (decided)
 		arm_wake(b);
+	if (decided || b->drained)
 		check_drained(b);
-	}
 }
 
 /* The machine may have slept meanwhile, or not: what is due is seen anew. */
@@ -226,12 +248,27 @@ static void begin_drain(struct broker *b)
 	dispatch_drain(b);
 }
 
+/* What has been answered is still on its way to clients that read. */
+static bool all_is_said(struct broker *b)
+{
+	return !connections_have_output(&b->connections) && !http_front_is_replying(b->http);
+}
+
+static void on_farewell(struct loop_timer *t)
+{
+	struct broker *b = t->arg;
+
+	loop_stop(b->loop);
+}
+
 static void check_drained(struct broker *b)
 {
 	const struct control_message drained = { .kind = CONTROL_DRAINED };
 	struct engine_counts counts;
 
-	if (!b->draining)
+	if (b->drained && all_is_said(b))
+		loop_stop(b->loop);
+	if (!b->draining || b->drained)
 		return;
 	engine_counts(b->engine, &counts);
 	if (counts.jobs[JOB_RUNNING] > 0)
@@ -242,7 +279,10 @@ static void check_drained(struct broker *b)
 		log_notice("%llu jobs kept in memory end with this daemon", (unsigned long long)left);
 	if (control_send(ROLE_FD_CONTROL, &drained) < 0)
 		log_debug("the supervisor has gone already");
-	loop_stop(b->loop);
+	b->drained = true;
+	if (all_is_said(b) ||
+	    loop_timer_set(b->loop, &b->farewell, time_add(loop_now(b->loop), FAREWELL)) < 0)
+		loop_stop(b->loop);
 }
 
 static void reload(struct broker *b)
@@ -252,7 +292,7 @@ static void reload(struct broker *b)
 	char *text;
 	int r = role_config(&text);
 
-	if (r == 0) {
+	if (r >= 0) {
 		r = conf_parse(text, "configuration", &conf, &issue);
 		free(text);
 	}
@@ -263,6 +303,8 @@ static void reload(struct broker *b)
 	}
 	conf_free(b->conf);
 	b->conf = conf;
+	if (limit_connections(b) < 0)
+		log_error("max_connections stays %u", b->max_connections);
 	engine_set_max_jobs(b->engine, (uint32_t)conf->max_jobs);
 }
 

@@ -14,7 +14,9 @@
 static void on_ready(struct io_watch *w, unsigned events);
 static void on_stall(struct loop_timer *t);
 static void on_presence(struct loop_timer *t);
+static void on_resume(struct loop_call *call);
 static void read_some(struct connection *c);
+static void end_reading(struct connection *c);
 static void hand_on(struct connection *c);
 static void end_input(struct connection *c);
 static void update_watch(struct connection *c);
@@ -79,9 +81,6 @@ static void unplace(struct connections *all, struct connection *c)
 int connection_open(struct connections *all, int fd, const struct protocol *protocol, void *state)
 {
 	struct broker *b = all->broker;
-
-	if (all->count >= (uint32_t)b->conf->max_connections)
-		return -EMFILE;
 	struct connection *c = calloc(1, sizeof(*c));
 
 	if (!c)
@@ -93,6 +92,7 @@ int connection_open(struct connections *all, int fd, const struct protocol *prot
 	list_init(&c->dirty);
 	loop_timer_init(&c->stall, on_stall, c);
 	loop_timer_init(&c->presence, on_presence, c);
+	loop_call_init(&c->resume, on_resume, c);
 	int r = place(all, c);
 
 	if (r == 0) {
@@ -123,20 +123,27 @@ struct buf *connection_out(struct connection *c)
 	return &c->out;
 }
 
-void connection_close(struct connection *c)
+/* What is left of it goes by release(), which waits while it is being read. */
+static void hang_up(struct connection *c)
 {
 	struct connections *all = &c->broker->connections;
 
-	if (c->closed)
-		return;
 	c->closed = true;
 	io_watch_stop(&c->watch);
 	loop_timer_stop(c->broker->loop, &c->stall);
 	loop_timer_stop(c->broker->loop, &c->presence);
+	loop_call_stop(&c->resume);
 	list_remove(&c->dirty);
 	close(c->watch.fd);
 	unplace(all, c);
 	c->protocol->closed(c);
+}
+
+void connection_close(struct connection *c)
+{
+	if (c->closed)
+		return;
+	hang_up(c);
 	if (!c->reading)
 		release(c);
 }
@@ -162,6 +169,15 @@ void connections_flush(struct connections *all)
 		send_some(LIST_ENTRY(node, struct connection, dirty));
 }
 
+bool connections_have_output(const struct connections *all)
+{
+	for (uint32_t i = 0; i < all->size; i++) {
+		if (all->table[i] && buf_size(&all->table[i]->out) > 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_ready(struct io_watch *w, unsigned events)
 {
 	struct connection *c = w->arg;
@@ -172,10 +188,19 @@ static void on_ready(struct io_watch *w, unsigned events)
 		connection_out(c);
 }
 
+bool connection_goes_on(struct connection *c)
+{
+	if (c->closed)
+		return false;
+	c->held = buf_size(&c->out) > CONNECTION_OUTPUT_MAX || c->asks >= CONNECTION_ASKS_A_TURN;
+	return !c->held;
+}
+
 static void read_some(struct connection *c)
 {
 	c->reading = true;
-	for (int i = 0; i < READS_A_TURN && !c->closed && !c->closing; i++) {
+	c->asks = 0;
+	for (int i = 0; i < READS_A_TURN && !c->closed && !c->closing && !c->held; i++) {
 		char *at = buf_reserve(&c->in, READ_SIZE);
 		ssize_t n = at ? recv(c->watch.fd, at, READ_SIZE, MSG_DONTWAIT) : -1;
 
@@ -191,14 +216,32 @@ static void read_some(struct connection *c)
 		if (n == 0)
 			end_input(c);
 		else
-			connection_close(c);
+			hang_up(c);
 		break;
 	}
+	end_reading(c);
+}
+
+static void end_reading(struct connection *c)
+{
 	c->reading = false;
 	if (c->closed)
 		release(c);
 	else
 		connection_out(c); /* its watch is brought up to date at the end of the turn */
+}
+
+static void on_resume(struct loop_call *call)
+{
+	struct connection *c = call->arg;
+
+	if (c->closing)
+		return;
+	c->reading = true;
+	c->held = false;
+	c->asks = 0;
+	hand_on(c);
+	end_reading(c);
 }
 
 static void hand_on(struct connection *c)
@@ -217,9 +260,9 @@ static void hand_on(struct connection *c)
 		buf_done(&c->in);
 }
 
-static bool peer_is_gone(const struct connection *c)
+bool peer_is_gone(int fd)
 {
-	struct pollfd p = { .fd = c->watch.fd };
+	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
@@ -240,8 +283,8 @@ static void watch_presence(struct connection *c)
 /* The client has shut down its side, or has gone: only the socket knows which. */
 static void end_input(struct connection *c)
 {
-	if (peer_is_gone(c)) {
-		connection_close(c);
+	if (peer_is_gone(c->watch.fd)) {
+		hang_up(c);
 	} else if (answers_are_due(c)) {
 		c->ended = true;
 		watch_presence(c);
@@ -254,7 +297,7 @@ static void on_presence(struct loop_timer *t)
 {
 	struct connection *c = t->arg;
 
-	if (peer_is_gone(c))
+	if (peer_is_gone(c->watch.fd))
 		connection_close(c);
 	else
 		watch_presence(c);
@@ -279,6 +322,13 @@ static void send_some(struct connection *c)
 		buf_consume(&c->out, (size_t)n);
 		progress = true;
 	}
+	if (buf_size(&c->out) > CONNECTION_OUTPUT_END) {
+		log_notice("closed a client that left %zu bytes of results unread", buf_size(&c->out));
+		connection_close(c);
+		return;
+	}
+	if (c->held && buf_size(&c->out) <= CONNECTION_OUTPUT_MAX)
+		loop_call_soon(c->broker->loop, &c->resume);
 	if (buf_size(&c->out) > 0) {
 		watch_stall(c, progress);
 	} else if (c->closing || (c->ended && !answers_are_due(c))) {
@@ -308,7 +358,7 @@ static void update_watch(struct connection *c)
 	size_t unsent = buf_size(&c->out);
 	unsigned events = unsent ? LOOP_WRITE : 0;
 
-	if (unsent <= CONNECTION_OUTPUT_MAX && !c->closing && !c->ended)
+	if (unsent <= CONNECTION_OUTPUT_MAX && !c->closing && !c->ended && !c->held)
 		events |= LOOP_READ;
 	if (events == c->watched)
 		return;

@@ -136,12 +136,17 @@ static void on_reopen(struct loop_timer *t)
 /* Who comes when the house is full is told so in the one language that everybody can read. */
 static void turn_away(int fd)
 {
-	static const char full[] =
-		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-		"Retry-After: 1\r\nConnection: close\r\nContent-Length: 97\r\n\r\n"
-		"{\"status\":503,\"code\":\"too_many_connections\",\"detail\":\"as many as max_connections are open now\"}\n";
+	static const char problem[] =
+		"{\"status\":503,\"code\":\"too_many_connections\","
+		"\"detail\":\"as many clients as may be (max_connections) are connected now\"}\n";
+	char full[512];
+	int size = snprintf(full, sizeof(full),
+			    "HTTP/1.1 503 Service Unavailable\r\n"
+			    "Content-Type: application/problem+json\r\n"
+			    "Retry-After: 1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+			    sizeof(problem) - 1, problem);
 
-	if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(fd, full, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("a client that was turned away did not wait to hear why");
 	close(fd);
 }
@@ -168,8 +173,10 @@ static int meet(struct door *d, int fd)
 
 static void let_in(struct door *d, int fd)
 {
-	if (d->newcomer_count + d->broker->connections.count >=
-		    (unsigned)d->broker->conf->max_connections ||
+	struct broker *b = d->broker;
+
+	if (d->newcomer_count + b->connections.count + http_front_connections(b->http) >=
+		    b->max_connections ||
 	    meet(d, fd) < 0)
 		turn_away(fd);
 }
@@ -205,10 +212,14 @@ static void on_first_byte(struct io_watch *w, unsigned events GA_UNUSED)
 	newcomer_free(n, size <= 0);
 	if (size <= 0)
 		return;
-	int r = first == RECORD_MAGIC ? records_open(b, fd)
-		: first == '{'        ? lines_open(b, fd)
-				      : http_front_add(b->http, fd);
+	int r = 0;
 
+	if (first == RECORD_MAGIC)
+		r = records_open(b, fd);
+	else if (first == '{')
+		r = lines_open(b, fd);
+	else
+		http_front_add(b->http, fd);
 	if (r < 0)
 		turn_away(fd);
 }

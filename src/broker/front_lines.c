@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TAG_MAX 256 /* bytes of JSON: it is kept until the answer */
+
 struct session {
 	struct list lines; /* struct line under way */
+	unsigned asks;     /* of them, verbs other than submit */
 };
 
 /* A line whose answer is still to come. */
@@ -18,6 +21,7 @@ struct line {
 	struct connection *connection;
 	struct verb_request request;
 	char *tag; /* JSON text, or NULL */
+	bool asks;
 };
 
 static int64_t on_input(struct connection *c, struct span input);
@@ -67,6 +71,17 @@ static char *tag_text(const json_t *tag)
 	return tag ? json_dumps(tag, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 }
 
+static int check_tag(const json_t *tag, struct refusal *r)
+{
+	if (!tag || json_is_number(tag))
+		return 0;
+	if (!json_is_string(tag))
+		return refuse(r, 422, "bad_field", "tag", "tag takes a string or a number");
+	if (json_string_length(tag) > TAG_MAX)
+		return refuse(r, 422, "bad_field", "tag", "a tag has at most %d bytes", TAG_MAX);
+	return 0;
+}
+
 static void refuse_line(struct connection *c, const json_t *tag, const struct refusal *r)
 {
 	char *text = tag_text(tag);
@@ -83,7 +98,7 @@ static int64_t on_input(struct connection *c, struct span input)
 	size_t limit = (size_t)c->broker->conf->max_body, used = 0;
 	struct refusal r;
 
-	while (used < input.size && !c->closed) {
+	while (used < input.size && connection_goes_on(c)) {
 		const char *at = input.data + used, *newline = memchr(at, '\n', input.size - used);
 		size_t size = newline ? (size_t)(newline - at) : input.size - used;
 
@@ -116,8 +131,7 @@ static void take_line(struct connection *c, struct span text)
 	json_t *tag = json_incref(json_object_get(object, "tag"));
 
 	json_object_del(object, "tag");
-	if (tag && !json_is_string(tag) && !json_is_number(tag)) {
-		refuse(&r, 422, "bad_field", "tag", "tag takes a string or a number");
+	if (check_tag(tag, &r) < 0) {
 		refuse_line(c, NULL, &r);
 	} else if (json_object_get(object, "op")) {
 		ask(c, object, tag);
@@ -130,6 +144,9 @@ static void take_line(struct connection *c, struct span text)
 
 static void line_free(struct line *l)
 {
+	struct session *s = l->connection->state;
+
+	s->asks -= l->asks;
 	verb_forget(&l->request);
 	list_remove(&l->mates);
 	free(l->tag);
@@ -289,31 +306,64 @@ static const struct op *find_op(const char *name)
 	return NULL;
 }
 
-/* What the verb takes besides the id, as a query: state, type, queue, limit, cursor, wait. */
-static void write_query(const json_t *object, char *out, size_t size)
+static const char *const query_names[] = { "state", "type", "queue", "limit", "cursor", "wait" };
+
+#define QUERY_VALUE_MAX 64
+#define QUERY_SIZE (ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10))
+
+/* What the verb takes besides the id, as a query. What it doesn't take is told, not passed over. */
+static int write_query(const json_t *object, char *out, struct refusal *r)
 {
-	static const char *const names[] = { "state", "type", "queue", "limit", "cursor", "wait" };
-	size_t used = 0;
+	const char *key;
+	json_t *v;
 
-	out[0] = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const json_t *v = json_object_get(object, names[i]);
+	json_object_foreach((json_t *)(uintptr_t)object, key, v)
+	{
+		size_t i = 0;
+		char number[32];
+		const char *text = json_string_value(v);
 
-		if (json_is_string(v) && strlen(json_string_value(v)) < 64 &&
-		    !strpbrk(json_string_value(v), "&%+"))
-			used += (size_t)snprintf(out + used, size - used, "&%s=%s", names[i],
-						 json_string_value(v));
-		else if (json_is_integer(v))
-			used += (size_t)snprintf(out + used, size - used, "&%s=%lld", names[i],
-						 (long long)json_integer_value(v));
+		while (i < ARRAY_SIZE(query_names) && strcmp(query_names[i], key) != 0)
+			i++;
+		if (i == ARRAY_SIZE(query_names)) {
+			if (strcmp(key, "op") == 0 || strcmp(key, "id") == 0)
+				continue;
+			return refuse(r, 422, "unknown_field", key,
+				      "unknown field \"%.40s\": an op takes id, state, type, queue, "
+				      "limit, cursor, wait and tag",
+				      key);
+		}
+		if (json_is_integer(v)) {
+			snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));
+			text = number;
+		}
+		if (!text || strlen(text) > QUERY_VALUE_MAX)
+			return refuse(r, 422, "bad_field", key,
+				      "%s takes a text of at most %d bytes, or a whole number", key,
+				      QUERY_VALUE_MAX);
+		out += sprintf(out, "&%s=", key);
+		for (; *text; text++)
+			out += sprintf(out, "%%%02x", (unsigned char)*text);
 	}
+	*out = '\0';
+	return 0;
+}
+
+static int check_id(const struct op *op, const char *id, struct refusal *r)
+{
+	if (!op->takes_id || (id && strlen(id) <= 64 && !strchr(id, '/')))
+		return 0;
+	return refuse(r, 422, "missing_field", "id",
+		      "op \"%s\" takes the job's id: {\"op\": \"%s\", \"id\": \"...\"}", op->name,
+		      op->name);
 }
 
 static void ask(struct connection *c, const json_t *object, const json_t *tag)
 {
 	const struct op *op = find_op(json_string_value(json_object_get(object, "op")));
 	const char *id = json_string_value(json_object_get(object, "id"));
-	char path[128], query[512];
+	struct session *s = c->state;
+	char path[128], query[QUERY_SIZE] = "";
 	struct refusal r;
 
 	if (!op) {
@@ -322,10 +372,13 @@ static void ask(struct connection *c, const json_t *object, const json_t *tag)
 		refuse_line(c, tag, &r);
 		return;
 	}
-	if (op->takes_id && (!id || strlen(id) > 64)) {
-		refuse(&r, 422, "missing_field", "id",
-		       "op \"%s\" takes the job's id: {\"op\": \"%s\", \"id\": \"...\"}", op->name,
-		       op->name);
+	c->asks++;
+	if (s->asks >= CONNECTION_ASKS_MAX) {
+		verb_too_many(&r);
+		refuse_line(c, tag, &r);
+		return;
+	}
+	if (check_id(op, id, &r) < 0 || write_query(object, query, &r) < 0) {
 		refuse_line(c, tag, &r);
 		return;
 	}
@@ -337,7 +390,8 @@ static void ask(struct connection *c, const json_t *object, const json_t *tag)
 	}
 	snprintf(path, sizeof(path), "%s%s%s", op->path, op->takes_id ? id : "",
 		 op->tail ? op->tail : "");
-	write_query(object, query, sizeof(query));
+	s->asks++;
+	l->asks = true;
 	l->request.method = span_of(op->method);
 	l->request.path = span_of(path);
 	l->request.query = span_of(query);

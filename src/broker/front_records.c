@@ -11,6 +11,7 @@ struct session {
 	struct job_fields fields;
 	struct buf options; /* the text that `fields` came from */
 	struct list asks;   /* struct ask under way */
+	unsigned ask_count;
 };
 
 struct ask {
@@ -58,9 +59,9 @@ static int64_t on_input(struct connection *c, struct span input)
 	struct span left = input;
 	struct record r;
 	const char *why = NULL;
-	int got;
+	int got = 0;
 
-	while ((got = record_next(&left, &r, &why)) > 0 && !c->closed)
+	while (connection_goes_on(c) && (got = record_next(&left, &r, &why)) > 0)
 		take(c, &r);
 	if (got == -EPROTO && !c->closed) {
 		put(c, &(struct record){ .kind = RECORD_REFUSED,
@@ -92,6 +93,7 @@ static void take(struct connection *c, const struct record *r)
 		submit(c, r);
 		break;
 	case RECORD_ABORT:
+		c->asks++; /* it is looked for among all of this client's */
 		engine_cancel_tag(broker_engine(c->broker), c->name + 1, r->ref);
 		break;
 	case RECORD_REQUEST:
@@ -109,6 +111,7 @@ static void take(struct connection *c, const struct record *r)
 static int recall(struct connection *c, const struct record_submit *s, struct refusal *r)
 {
 	struct session *session = c->state;
+	struct job_fields fields;
 	json_t *object;
 
 	if (!session->type || !span_equal(span_of(session->type->name), s->type)) {
@@ -130,11 +133,14 @@ static int recall(struct connection *c, const struct record_submit *s, struct re
 
 	if (error < 0)
 		return error;
-	error = job_fields_read(object, false, &session->fields, r);
+	error = job_fields_read(object, false, &fields, r);
 	json_decref(object);
-	if (error == 0 && buf_append(&session->options, s->options.data, s->options.size) < 0)
-		buf_clear(&session->options);
-	return error;
+	if (error < 0)
+		return error;
+	if (buf_append(&session->options, s->options.data, s->options.size) < 0)
+		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
+	session->fields = fields;
+	return 0;
 }
 
 static void submit(struct connection *c, const struct record *r)
@@ -191,6 +197,9 @@ static void on_finished(struct connection *c, struct job *job)
 
 static void ask_free(struct ask *a)
 {
+	struct session *s = a->connection->state;
+
+	s->ask_count--;
 	verb_forget(&a->request);
 	list_remove(&a->mates);
 	free(a);
@@ -215,16 +224,24 @@ static void on_answer(struct verb_request *q, const struct verb_answer *answer)
 		r.response.content_type = SPAN(TYPE_PROBLEM);
 		r.response.body = SPAN(too_large);
 	}
+	ask_free(a); /* first: putting the answer may close the connection, and that frees those under way */
 	put(c, &r);
-	ask_free(a);
 }
 
 static void ask(struct connection *c, const struct record *r)
 {
 	struct session *s = c->state;
-	struct ask *a = calloc(1, sizeof(*a));
 	const struct record_request *q = &r->request;
 	const char *mark = memchr(q->target.data, '?', q->target.size);
+	struct refusal refusal;
+
+	c->asks++;
+	if (s->ask_count >= CONNECTION_ASKS_MAX) {
+		verb_too_many(&refusal);
+		refuse_record(c, r->ref, &refusal);
+		return;
+	}
+	struct ask *a = calloc(1, sizeof(*a));
 
 	if (!a) {
 		connection_close(c);
@@ -242,6 +259,7 @@ static void ask(struct connection *c, const struct record *r)
 		a->request.query = (struct span){ mark + 1, q->target.size - a->request.path.size - 1 };
 	}
 	list_push_back(&s->asks, &a->mates);
+	s->ask_count++;
 	verb_ask(&a->request);
 }
 

@@ -68,12 +68,12 @@ static void on_limit(struct loop_timer *t)
 {
 	struct job_wait *w = container_of(t, struct job_wait, limit);
 	struct broker *b = w->broker;
-	struct job *job = NULL;
+	struct job *job;
 
 	leave(w);
 	if (engine_find(broker_engine(b), &w->id, &job) < 0)
-		job = NULL;
-	w->fn(w, job, false);
+		abort(); /* a job that is waited for hasn't been told of, and so hasn't left */
+	w->fn(w, job, job->state >= JOB_SUCCEEDED); /* it may have ended in this very turn */
 }
 
 void job_waits_tell(struct broker *b, struct job *job)

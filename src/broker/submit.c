@@ -19,7 +19,9 @@ enum field {
 	FIELD_COUNT
 };
 
-#define MAX_TTL 31536000.0 /* a year, in seconds */
+#define MAX_TTL 31536000.0  /* a year, in seconds */
+#define ARGS_MAX (1u << 20) /* with them a job must fit into a record */
+_Static_assert(ARGS_MAX + 4096 <= RECORD_MAX, "a job's record has other fields, too");
 
 static const struct ga_param job_params[FIELD_COUNT + 1] = {
 	[FIELD_TYPE] = { "type", GA_TEXT, GA_REQUIRED, NULL, 1, 64, NULL, NULL, "the job type" },
@@ -221,6 +223,10 @@ static int check_args(const struct job_type *type, struct span *args, const json
 	json_t *parsed = NULL;
 	int error = 0;
 
+	if (args->size > ARGS_MAX)
+		return refuse(r, 413, "args_too_large", "args",
+			      "the arguments have at most %u bytes", ARGS_MAX);
+
 	if (span_equal(*args, SPAN("{}")))
 		args->size = 0;
 	if (args->size > 0 && !tree)
@@ -266,6 +272,12 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 		refuse(r, 429, "too_many_jobs", "",
 		       "%lld jobs are waiting or running, as many as max_jobs allows: try again later",
 		       (long long)b->conf->max_jobs);
+		r->retry_after_ms = 1000;
+		return -EINVAL;
+	}
+	if (error == -ENOSPC) {
+		refuse(r, 429, "too_many_queues", "queue",
+		       "there are as many queues with jobs as there may be: use one of them, or try again later");
 		r->retry_after_ms = 1000;
 		return -EINVAL;
 	}

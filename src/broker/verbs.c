@@ -77,6 +77,14 @@ void verb_forget(struct verb_request *q)
 	job_wait_stop(&q->wait);
 }
 
+void verb_too_many(struct refusal *r)
+{
+	refuse(r, 429, "too_many_requests", "",
+	       "%d requests of this connection wait for their answers: wait for some of them",
+	       CONNECTION_ASKS_MAX);
+	r->retry_after_ms = 1000;
+}
+
 void verb_answer_text(struct verb_request *q, int status, const char *content_type, struct span body)
 {
 	const struct verb_answer a = { .status = status, .content_type = content_type, .body = body };
@@ -223,12 +231,14 @@ static void answer_result(struct verb_request *q, const struct job *job)
 
 static void answer_ended(struct verb_request *q, struct job *job, bool finished)
 {
+	struct engine *e = q->broker->engine; /* answering frees the request */
+
 	if (finished && q->waits_for_result)
 		answer_result(q, job);
 	else
 		verb_answer_job(q, job, finished ? 200 : 202);
 	if (finished)
-		engine_delivered(q->broker->engine, job);
+		engine_delivered(e, job);
 }
 
 static void on_end(struct job_wait *w, struct job *job, bool finished)

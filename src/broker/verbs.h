@@ -22,7 +22,7 @@ struct verb_request {
 	struct broker *broker;
 	struct span method, path, query; /* the path decoded, the query not; valid for verb_ask() */
 	struct span content_type, body;
-	verb_answer_fn answer; /* called exactly once, unless forgotten */
+	verb_answer_fn answer; /* called exactly once, unless forgotten; may free the request */
 	struct job_wait wait;
 	bool waits_for_result; /* POST /v1/run: answer with the bare result */
 };
@@ -33,6 +33,8 @@ struct verb_request {
 
 void verb_ask(struct verb_request *q);
 void verb_forget(struct verb_request *q);
+/* Why a connection with CONNECTION_ASKS_MAX requests under way may ask for no more. */
+void verb_too_many(struct refusal *r);
 
 /* For the verbs' own files. */
 void verb_answer_text(struct verb_request *q, int status, const char *content_type, struct span body);

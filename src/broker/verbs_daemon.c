@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "front_http.h"
 #include "json_write.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -129,7 +130,7 @@ void verb_stats(struct verb_request *q, struct span unused GA_UNUSED)
 	put_text(&body, "version", GATHER_VERSION);
 	put_integer(&body, "epoch", b->epoch);
 	put_integer(&body, "uptime_s", (uint64_t)((clock_boottime() - b->started_at) / NSEC_PER_SEC));
-	put_integer(&body, "connections", b->connections.count);
+	put_integer(&body, "connections", b->connections.count + http_front_connections(b->http));
 	json_put_key(&body, "jobs");
 	json_put_literal(&body, "{");
 	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)

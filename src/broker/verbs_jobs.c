@@ -42,6 +42,13 @@ static void submit_one(struct verb_request *q, const json_t *object, struct span
 	answer_taken(q, 201, TYPE_JSON, &body);
 }
 
+static void put_problem(const struct refusal *r, struct buf *out)
+{
+	json_put_literal(out, "{\"error\":");
+	problem_view(r, out);
+	json_put_literal(out, "}");
+}
+
 /* An acknowledgement, or the problem, as one element of a batch's answer. */
 static void submit_member(struct verb_request *q, const json_t *object, struct span text,
 			  struct buf *out)
@@ -54,9 +61,7 @@ static void submit_member(struct verb_request *q, const json_t *object, struct s
 		job_view(q->broker, job, VIEW_ACK, out);
 		return;
 	}
-	json_put_literal(out, "{\"error\":");
-	problem_view(&r, out);
-	json_put_literal(out, "}");
+	put_problem(&r, out);
 }
 
 static void submit_array(struct verb_request *q, const json_t *array)
@@ -82,16 +87,18 @@ static void submit_array(struct verb_request *q, const json_t *array)
 
 static void submit_line(struct verb_request *q, struct span line, struct buf *out)
 {
+	size_t limit = (size_t)q->broker->conf->max_body;
 	json_t *object;
 	struct refusal r;
 
-	if (json_read_object(line, "the line", &object, &r) == 0) {
+	if (line.size > limit) {
+		refuse(&r, 413, "line_too_long", "", "a line is at most %zu bytes (max_body)", limit);
+		put_problem(&r, out);
+	} else if (json_read_object(line, "the line", &object, &r) == 0) {
 		submit_member(q, object, line, out);
 		json_decref(object);
 	} else {
-		json_put_literal(out, "{\"error\":");
-		problem_view(&r, out);
-		json_put_literal(out, "}");
+		put_problem(&r, out);
 	}
 	json_put_literal(out, "\n");
 }
@@ -114,9 +121,8 @@ static void submit_lines(struct verb_request *q)
 	if (lines > BATCH_MAX) {
 		refuse(&r, 413, "batch_too_large", "",
 		       "%u lines in one request, and only the first %d were taken", lines, BATCH_MAX);
-		json_put_literal(&body, "{\"error\":");
-		problem_view(&r, &body);
-		json_put_literal(&body, "}\n");
+		put_problem(&r, &body);
+		json_put_literal(&body, "\n");
 	}
 	answer_taken(q, 200, TYPE_NDJSON, &body);
 }
@@ -155,9 +161,9 @@ static json_t *query_fields(const struct verb_request *q)
 		if (!verb_param(q, names[i], value, sizeof(value)))
 			continue;
 		long number = strtol(value, &end, 10);
+		json_t *field = *value && !*end ? json_integer(number) : json_string(value);
 
-		json_object_set_new(fields, names[i],
-				    *value && !*end ? json_integer(number) : json_string(value));
+		json_object_set_new(fields, names[i], field ? field : json_null()); /* no UTF-8 */
 	}
 	return fields;
 }
@@ -169,6 +175,10 @@ void verb_run(struct verb_request *q, struct span name)
 	struct job_fields fields;
 	struct refusal r;
 	struct job *job;
+	int64_t deadline = verb_wait_deadline(q);
+
+	if (deadline < 0)
+		return;
 	json_t *extra = query_fields(q);
 	int error = submit_type(q->broker, name, &type, &r);
 
@@ -183,10 +193,6 @@ void verb_run(struct verb_request *q, struct span name)
 		verb_refuse(q, &r);
 		return;
 	}
-	int64_t deadline = verb_wait_deadline(q);
-
-	if (deadline < 0)
-		return;
 	q->waits_for_result = true;
 	verb_wait(q, job, deadline ? deadline : TIME_NEVER);
 }
@@ -225,20 +231,21 @@ static bool filter_takes(struct broker *b, const struct list_filter *f, const st
 	       (!f->queue[0] || strcmp(f->queue, job_queue_name(job)) == 0);
 }
 
-/* The page starts behind the cursor's job; one that is gone was among the oldest: then nothing is behind it. */
-static int find_start(struct verb_request *q, struct job **ret_job, bool *ret_end, struct refusal *r)
+/* The first job of the page: the newest, or behind the cursor's, which may have left since. */
+static int find_start(struct verb_request *q, struct job **ret_job, struct refusal *r)
 {
+	struct engine *e = broker_engine(q->broker);
 	char text[80];
 	struct uuid id;
 
-	*ret_job = NULL;
-	*ret_end = false;
-	if (!verb_param(q, "cursor", text, sizeof(text)))
+	if (!verb_param(q, "cursor", text, sizeof(text))) {
+		*ret_job = engine_older(e, NULL);
 		return 0;
+	}
 	if (uuid_parse(text, strlen(text), &id) < 0)
 		return refuse(r, 400, "bad_parameter", "cursor",
 			      "cursor=%s: takes the cursor of an earlier page", text);
-	*ret_end = engine_find(broker_engine(q->broker), &id, ret_job) < 0;
+	*ret_job = engine_older_than(e, &id);
 	return 0;
 }
 
@@ -250,27 +257,23 @@ void verb_list(struct verb_request *q, struct span unused GA_UNUSED)
 	struct refusal r;
 	struct job *job, *last = NULL;
 	char cursor[UUID_TEXT_SIZE];
-	bool end;
 
-	if (read_filter(q, &filter, &r) < 0 || find_start(q, &job, &end, &r) < 0) {
+	if (read_filter(q, &filter, &r) < 0 || find_start(q, &job, &r) < 0) {
 		verb_refuse(q, &r);
 		return;
 	}
 	json_put_literal(&body, "{\"jobs\":[");
-	for (long looked_at = 0; !end && looked_at < PAGE_LOOKED_AT && filter.limit > 0; looked_at++) {
-		job = engine_older(b->engine, job);
-		end = job == NULL;
-		if (end || !filter_takes(b, &filter, job)) {
-			last = job ? job : last;
-			continue;
+	for (long looked_at = 0; job && looked_at < PAGE_LOOKED_AT && filter.limit > 0; looked_at++) {
+		if (filter_takes(b, &filter, job)) {
+			json_put_separator(&body);
+			job_view(b, job, VIEW_LINE, &body);
+			filter.limit--;
 		}
-		json_put_separator(&body);
-		job_view(b, job, VIEW_LINE, &body);
 		last = job;
-		filter.limit--;
+		job = engine_older(b->engine, job);
 	}
 	json_put_literal(&body, "],\"cursor\":");
-	if (end || !last) {
+	if (!job) {
 		json_put_literal(&body, "null}");
 	} else {
 		uuid_format(&last->id, cursor);

@@ -19,7 +19,7 @@ subtest 'submit and wait' => sub {
 	$job = $lines->ask({ type => 'sleep', args => { seconds => 20 }, wait => '100ms' });
 	is($job->{state}, 'running', 'wait with a limit: answered as it is then');
 	is($lines->ask({ op => 'cancel', id => $job->{id} })->{id}, $job->{id}, 'cancel');
-	is($lines->ask({ op => 'show', id => $job->{id} })->{state}, 'cancelled', 'show');
+	is($lines->ask({ op => 'show', id => $job->{id}, wait => '10s' })->{state}, 'cancelled', 'show');
 	ok($lines->ask({ op => 'stats' })->{totals}, 'stats');
 };
 
