@@ -1,13 +1,14 @@
 # The manual pages: well-formed, and about all that the programs say of themselves, and about nothing else.
 use strict;
 use warnings;
+use File::Temp ();
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Gather::Daemon;
 use Test::More;
 
 my $build = Gather::Daemon::build();
-my %page = map { $_ => "$build/man/$_" } qw(gather.1 gatherd.8 gatherd.conf.5);
+my %page = map { $_ => "$build/man/$_" } qw(gather.1 gather_worker.3 gatherd.conf.5 gatherd.8);
 
 sub output {
 	my (@command) = @_;
@@ -99,6 +100,28 @@ subtest 'gatherd.conf.5 has each option' => sub {
 
 	cmp_ok(scalar @options, '>', 20, 'there are options');
 	is_deeply([$section{OPTIONS} =~ /^ {5}([\w.]+) = /mg], \@options, 'the options are the same, in the same order');
+};
+
+subtest 'gather_worker.3 has all of the header' => sub {
+	my $text = shown('gather_worker.3');
+	my $header = output('cat', 'include/gather/worker.h');
+	my ($enums) = join ' ', $header =~ /^enum \w+ \{(.*?)\};/msg;
+	my @names = ($header =~ /\b(ga_\w+)\(/g, grep { !/_COUNT$/ } $enums =~ /\bGA_\w+/g);
+
+	cmp_ok(scalar @names, '>', 30, 'it declares something');
+	like($text, qr/\b$_\b/, $_) for @names;
+
+	my ($example) = $text =~ /^ {6,}(#include <gather.*?GA_PLUGIN\(&greet\);)/ms;
+	my $dir = File::Temp->newdir;
+	open my $out, '>', "$dir/greet.c" or die "$dir: $!";
+	print $out "$example\n";
+	close $out;
+	is(system('cc', '-Wall', '-Werror', '-Iinclude', '-shared', '-fPIC', '-o', "$dir/greet.so", "$dir/greet.c"), 0,
+		'the example compiles');
+	my $daemon = Gather::Daemon->new(workers => 1, plugins => ["$dir/greet.so"])->start;
+	is(output("$build/bin/gather", '--socket', $daemon->socket, 'run', 'greet', 'name=Alice'), qq({"hello":"Alice"}\n),
+		'and runs');
+	$daemon->stop;
 };
 
 done_testing;
