@@ -34,6 +34,10 @@ bool arguments_add(struct arguments *a, const char *word, bool lines, char *why,
 	}
 	arg = add(a, name, length);
 	arg->verbatim = verbatim;
+	if (lines && strcmp(text, "@-") == 0) {
+		snprintf(why, why_size, "%s: standard input is the list already", name);
+		return false;
+	}
 	if (text[0] == '@') {
 		if (!read_file(text + 1, &arg->value, why, why_size))
 			return false;
@@ -161,8 +165,29 @@ static bool stands_bare(enum shape shape, const char *text, size_t size)
 	}
 }
 
+static bool write_value(const struct argument *arg, const struct strbuf *value, struct strbuf *out,
+			char *why, size_t why_size)
+{
+	char reason[160];
+
+	/* A line is data: it may not end the value and begin arguments of its own. */
+	if (arg->verbatim && arg->has_line &&
+	    !is_json(value->data, value->size, reason, sizeof(reason))) {
+		snprintf(why, why_size, "%s: not JSON with this line in it: %s", arg->name, reason);
+		return false;
+	}
+	if (arg->verbatim || stands_bare(arg->shape, value->data, value->size)) {
+		sb_put(out, value->data, value->size);
+		return true;
+	}
+	if (sb_json(out, value->data, value->size))
+		return true;
+	snprintf(why, why_size, "%s: not UTF-8 text", arg->name);
+	return false;
+}
+
 bool arguments_write(const struct arguments *a, const char *line, size_t line_size,
-		     struct strbuf *out, const char **ret_name)
+		     struct strbuf *out, char *why, size_t why_size)
 {
 	struct strbuf filled = { 0 };
 	bool valid = true;
@@ -178,12 +203,7 @@ bool arguments_write(const struct arguments *a, const char *line, size_t line_si
 			argument_fill(arg, line, line_size, &filled);
 			value = &filled;
 		}
-		if (arg->verbatim || stands_bare(arg->shape, value->data, value->size))
-			sb_put(out, value->data, value->size);
-		else
-			valid = sb_json(out, value->data, value->size);
-		if (!valid)
-			*ret_name = arg->name;
+		valid = write_value(arg, value, out, why, why_size);
 	}
 	sb_char(out, '}');
 	sb_free(&filled);

@@ -35,6 +35,6 @@ void arguments_add_line(struct arguments *a, const char *name);
 /* The shape for a parameter's type, by the name that GET /v1/types/{name} gives. */
 enum shape shape_of(const char *param_type);
 
-/* The JSON object; `line` stands for {}. False: a value isn't UTF-8, `ret_name` says which. */
+/* The JSON object; `line` stands for {}. False: a value isn't UTF-8, or no JSON once the line stands in it. */
 bool arguments_write(const struct arguments *a, const char *line, size_t line_size,
-		     struct strbuf *out, const char **ret_name);
+		     struct strbuf *out, char *why, size_t why_size);

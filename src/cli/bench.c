@@ -181,11 +181,10 @@ static int run(struct context *x)
 	struct arguments arguments = { 0 };
 	struct strbuf args = { 0 }, options = { 0 };
 	int status = parse_command(x, &b, &arguments);
-	const char *name;
-	char why[200];
+	char why[300];
 
-	if (status == STATUS_OK && !arguments_write(&arguments, "", 0, &args, &name))
-		status = usage(x, "%s: not UTF-8 text", name);
+	if (status == STATUS_OK && !arguments_write(&arguments, "", 0, &args, why, sizeof(why)))
+		status = usage(x, "%s", why);
 	if (status == STATUS_OK && !job_fields_write(&job_fields, &options, why, sizeof(why)))
 		status = usage(x, "%s", why);
 	if (status == STATUS_OK)

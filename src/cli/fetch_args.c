@@ -79,9 +79,8 @@ bool fetch_args_init(struct fetch_args *a, char *why, size_t why_size)
 		put_text(&a->rest, "method", given.method);
 	if (!put_headers(&a->rest, why, why_size) || !put_data(&a->rest, why, why_size))
 		return false;
-	if (given.follow && !number_parse(given.follow, 0, 100, &follow)) {
-		snprintf(why, why_size, "--follow takes a number from 0 to 100, not '%s'",
-			 given.follow);
+	if (given.follow && !number_parse(given.follow, 0, 50, &follow)) {
+		snprintf(why, why_size, "--follow takes a number from 0 to 50, not '%s'", given.follow);
 		return false;
 	}
 	if (given.follow)

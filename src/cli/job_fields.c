@@ -1,5 +1,6 @@
 #include "job_fields.h"
 #include "period.h"
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ const struct flag job_field_flags[] = {
 	{ "priority", 0, "N", "-100..100, higher first (0)", .text = &job_fields.priority },
 	{ "queue", 0, "NAME", "queue to wait in (default)", .text = &job_fields.queue },
 	{ "result-ttl", 0, "TIME", "how long the result is kept (24h)", .text = &job_fields.result_ttl },
-	{ "durability", 0, "KIND", "memory, write or fsync", .text = &job_fields.durability },
+	{ "durability", 0, "KIND", "how the job is kept: memory", .text = &job_fields.durability },
 	{ "detach", 0, NULL, "go on when this command goes away", .on = &job_fields.detach },
 	{ 0 },
 };
@@ -64,6 +65,15 @@ static void put_text(struct strbuf *out, const char *key, const char *text)
 	sb_json_lossy(out, text, strlen(text));
 }
 
+static bool is_object(const char *text)
+{
+	json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	bool good = json_is_object(value);
+
+	json_decref(value);
+	return good;
+}
+
 bool job_fields_write(const struct job_fields *fields, struct strbuf *out, char *why, size_t why_size)
 {
 	sb_char(out, '{');
@@ -73,6 +83,10 @@ bool job_fields_write(const struct job_fields *fields, struct strbuf *out, char 
 		return false;
 	/* {"max": 3, "initial": "2s"} is passed on as it is. */
 	if (fields->retries && fields->retries[0] == '{') {
+		if (!is_object(fields->retries)) {
+			snprintf(why, why_size, "--retries: not JSON: %s", fields->retries);
+			return false;
+		}
 		put_key(out, "retries");
 		sb_text(out, fields->retries);
 	} else if (!put_number(out, "retries", 0, 1000, fields->retries, why, why_size)) {

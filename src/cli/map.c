@@ -22,18 +22,16 @@ struct map {
 	struct context *x;
 	struct arguments arguments;
 	struct bulk bulk;
-	char error[200];
+	char error[300];
 };
 
 static const char *build(void *arg, const char *label, size_t size, struct job_text *job)
 {
 	struct map *m = arg;
-	const char *name = NULL;
 
-	if (arguments_write(&m->arguments, label, size, &job->args, &name))
-		return NULL;
-	snprintf(m->error, sizeof(m->error), "%s: not UTF-8 text", name);
-	return m->error;
+	return arguments_write(&m->arguments, label, size, &job->args, m->error, sizeof(m->error))
+		       ? NULL
+		       : m->error;
 }
 
 static enum source_result next(void *arg, struct strbuf *label)

@@ -5,7 +5,6 @@ static const struct column columns[] = {
 	{ "name", "QUEUE", false, NULL },
 	{ "ready", "READY", true, NULL },
 	{ "running", "RUNNING", true, NULL },
-	{ "retrying", "RETRYING", true, NULL },
 	{ 0 },
 };
 

@@ -55,14 +55,13 @@ static int parse_command(struct context *x, struct arguments *a, struct watch *w
 static int submit(struct context *x, const struct arguments *a)
 {
 	struct strbuf args = { 0 }, options = { 0 };
-	const char *name;
-	char why[200];
+	char why[300];
 	int status;
 
 	if (!job_fields_write(&job_fields, &options, why, sizeof(why))) {
 		status = usage(x, "%s", why);
-	} else if (!arguments_write(a, "", 0, &args, &name)) {
-		status = usage(x, "%s: not UTF-8 text", name);
+	} else if (!arguments_write(a, "", 0, &args, why, sizeof(why))) {
+		status = usage(x, "%s", why);
 	} else {
 		status = session_open(x);
 		if (status == STATUS_OK) {
@@ -192,7 +191,7 @@ const struct verb verb_run = {
 	.examples = "  gather run http url=https://example.com/\n"
 		    "  gather run http url=https://example.com/api method=POST json:='{\"n\": 1}'\n"
 		    "  gather --local run sleep seconds=0.5\n"
-		    "  gather run hash --timeout 5s -o json data=@FILE\n",
+		    "  gather run hash --timeout 5s -o json text=@FILE\n",
 	.flags = flags,
 	.has_job_fields = true,
 	.run = run,

@@ -77,7 +77,6 @@ static int submit_one(struct context *x, const char *options)
 	struct arguments a = { 0 };
 	struct strbuf args = { 0 };
 	int status = STATUS_OK;
-	const char *name;
 	char why[400];
 
 	for (size_t i = 1; i < operands->count && status == STATUS_OK; i++) {
@@ -86,8 +85,8 @@ static int submit_one(struct context *x, const char *options)
 	}
 	if (status == STATUS_OK && a.count > 0)
 		status = type_shape(x, operands->item[0], &a, false);
-	if (status == STATUS_OK && !arguments_write(&a, "", 0, &args, &name))
-		status = usage(x, "%s: not UTF-8 text", name);
+	if (status == STATUS_OK && !arguments_write(&a, "", 0, &args, why, sizeof(why)))
+		status = usage(x, "%s", why);
 	if (status == STATUS_OK)
 		status = hand_over(x, &(struct ga_submission){ .type = operands->item[0],
 							       .args = sb_string(&args),

@@ -120,6 +120,14 @@ int type_help(struct context *x, const char *type)
 
 	if (status != STATUS_OK)
 		return status;
+	if (x->format != FORMAT_TEXT) {
+		if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL)
+			put_document(out, description, x->format);
+		else if (x->format == FORMAT_ID)
+			sb_printf(out, "%s\n", type);
+		json_decref(description);
+		return STATUS_OK;
+	}
 	params = json_object_get(description, "params");
 	sb_printf(out, "%s: %s\n", type, text_of(description, "help"));
 	sb_text(out, json_array_size(params) ? "\nArguments:\n" : "\nIt takes no arguments.\n");

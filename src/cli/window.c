@@ -1,4 +1,5 @@
 #include "window.h"
+#include "job_fields.h"
 #include "order.h"
 #include "output.h"
 #include "results.h"
@@ -426,12 +427,15 @@ static void stop(struct run *r)
 	if (r->w->array)
 		sb_text(output(), r->w->elements ? "\n]\n" : "[]\n");
 	output_flush();
-	for (unsigned i = 0; i < r->w->jobs && result == 0; i++) {
+	for (unsigned i = 0; i < r->w->jobs && result == 0 && !job_fields.detach; i++) {
 		if (r->slots[i].state == SLOT_UNDER_WAY)
 			result = ga_client_cancel(r->x->client, i + 1);
 	}
 	if (result == 0 && under_way(r) > 0)
 		result = ga_client_flush(r->x->client, deadline);
 	if (under_way(r) > 0 && !r->x->quiet)
-		say("%u jobs had not ended%s", under_way(r), result == 0 ? ": cancelled" : "");
+		say("%u jobs had not ended%s", under_way(r),
+		    job_fields.detach ? ": they go on"
+		    : result == 0     ? ": cancelled"
+				      : "");
 }

@@ -39,6 +39,8 @@ is_deeply(from_json($did->{out}), [], '... even if there are none');
 $did = $cli->run('show', '-o', 'jsonl', @ids);
 is(scalar(split /\n/, $did->{out}), 3, '-o jsonl is a line each');
 
+is(from_json($cli->run(qw(types noop -o json))->{out})->{name}, 'noop', 'one type is JSON, too');
+
 # Standard input that somebody made non-blocking is waited for.
 pipe my $read, my $write or die "pipe: $!";
 my $process = $cli->start(

@@ -19,9 +19,9 @@ static struct arguments parse(const char *const *words, bool lines)
 static void assert_becomes(const struct arguments *a, const char *line, const char *json)
 {
 	struct strbuf out = { 0 };
-	const char *name;
+	char why[200];
 
-	assert_true(arguments_write(a, line, strlen(line), &out, &name));
+	assert_true(arguments_write(a, line, strlen(line), &out, why, sizeof(why)));
 	assert_string_equal(sb_string(&out), json);
 	sb_free(&out);
 }
@@ -132,12 +132,29 @@ static void bytes_that_are_no_text_are_named(void **state)
 	const char *const words[] = { "a=1", "b={}", NULL };
 	struct arguments a = parse(words, true);
 	struct strbuf out = { 0 };
-	const char *name = NULL;
+	char why[200];
 
 	(void)state;
-	assert_false(arguments_write(&a, "\xff", 1, &out, &name));
-	assert_string_equal(name, "b");
+	assert_false(arguments_write(&a, "\xff", 1, &out, why, sizeof(why)));
+	assert_string_equal(why, "b: not UTF-8 text");
 	sb_free(&out);
+	arguments_free(&a);
+}
+
+static void a_line_is_no_more_than_a_value(void **state)
+{
+	const char *const words[] = { "url=https://example.com/", "json:={\"id\": {}}", NULL };
+	static const char escape[] = "1},\"verify\":false,\"form\":{\"a\":1";
+	struct arguments a = parse(words, true);
+	struct strbuf out = { 0 };
+	char why[200];
+
+	(void)state;
+	assert_becomes(&a, "1", "{\"url\":\"https://example.com/\",\"json\":{\"id\": 1}}");
+	assert_false(arguments_write(&a, escape, strlen(escape), &out, why, sizeof(why)));
+	assert_non_null(strstr(why, "json: not JSON with this line in it"));
+	sb_free(&out);
+	assert_false(arguments_add(&a, "body=@-", true, why, sizeof(why)));
 	arguments_free(&a);
 }
 
@@ -164,6 +181,9 @@ static void job_fields_become_options(void **state)
 	f = (struct job_fields){ .timeout = "soon" };
 	assert_false(job_fields_write(&f, &out, why, sizeof(why)));
 	assert_non_null(strstr(why, "--timeout"));
+	f = (struct job_fields){ .retries = "{\"max\":2" };
+	assert_false(job_fields_write(&f, &out, why, sizeof(why)));
+	assert_non_null(strstr(why, "--retries"));
 	sb_free(&out);
 }
 
@@ -177,6 +197,7 @@ int main(void)
 		cmocka_unit_test(lines_go_where_braces_stand),
 		cmocka_unit_test(braces_are_plain_text_without_lines),
 		cmocka_unit_test(bytes_that_are_no_text_are_named),
+		cmocka_unit_test(a_line_is_no_more_than_a_value),
 		cmocka_unit_test(job_fields_become_options),
 	};
 
