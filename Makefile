@@ -21,7 +21,11 @@ check:
 bench: build
 	@bench/run $(BENCH)
 
-install: build
+# Without building: `make` is for the user, `sudo make install` for root. The prefix is compiled in.
+install:
+	@grep -qx 'CMAKE_INSTALL_PREFIX:[A-Z]*=$(prefix)' build/CMakeCache.txt 2>/dev/null \
+		&& test -x build/bin/gatherd \
+		|| { echo "nothing is built for prefix=$(prefix): run \`make prefix=$(prefix)\` first" >&2; exit 1; }
 	@DESTDIR=$(DESTDIR) cmake --install build
 
 lint:

@@ -29,7 +29,7 @@ until_ok() {
 
 build/examples/httpd --port 0 --port-file "$dir/port" >"$dir/httpd.log" 2>&1 &
 pids="$pids $!"
-"$bin/gatherd" --private "$dir/d" -o http.allow=all &
+"$bin/gatherd" --private "$dir/d" -o 'http.allow=*' &
 pids="$pids $!"
 until_ok test -s "$dir/port"
 export GATHER_SOCKET="$dir/d/s"

@@ -134,7 +134,7 @@ class Scope:
         self._closers += [ready, held]
         directory = self.path("d")
         command = [self.bench.binary("gatherd"), "--private", directory, "--ready-fd", str(says_ready),
-                   "--until-eof", str(until_eof), "-o", "http.allow=all"]
+                   "--until-eof", str(until_eof), "-o", "http.allow=*"]
         if workers:
             command += ["-o", f"workers={workers}"]
         process = self.start(command, cpu=cpu, pass_fds=[says_ready, until_eof])

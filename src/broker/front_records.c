@@ -187,6 +187,7 @@ static void on_finished(struct connection *c, struct job *job)
 		r.finished.message = span_of(job->error->message);
 	}
 	if (record_size(&r) > RECORD_MAX) {
+		r.finished.state = JOB_FAILED; /* as far as this client is concerned */
 		r.finished.meta = r.finished.body = (struct span){ 0 };
 		r.finished.code = SPAN("result_too_large");
 		r.finished.message =

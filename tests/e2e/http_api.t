@@ -8,7 +8,7 @@ use Gather::Http qw(http http_json raw_http);
 use JSON::PP ();
 use Test::More;
 
-my $daemon = Gather::Daemon->new(workers => 2, 'http.allow' => ['all'])->start;
+my $daemon = Gather::Daemon->new(workers => 2, 'http.allow' => ['*'])->start;
 my $socket = $daemon->socket;
 my $never = '01902d5c-7e0a-7c1b-8000-2b3c4d5e6f70';
 
