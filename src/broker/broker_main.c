@@ -57,6 +57,7 @@ static int make_engine(struct broker *b)
 {
 	struct engine_options options = {
 		.max_jobs = (uint32_t)b->conf->max_jobs,
+		.max_args_bytes = (uint64_t)b->conf->args_bytes,
 		.max_finished_bytes = (uint64_t)b->conf->finished_bytes,
 		.result_ttl = b->conf->result_ttl,
 		.failed_ttl = b->conf->failed_ttl,
@@ -305,7 +306,7 @@ static void reload(struct broker *b)
 	b->conf = conf;
 	if (limit_connections(b) < 0)
 		log_error("max_connections stays %u", b->max_connections);
-	engine_set_max_jobs(b->engine, (uint32_t)conf->max_jobs);
+	engine_set_limits(b->engine, (uint32_t)conf->max_jobs, (uint64_t)conf->args_bytes);
 }
 
 static void obey(struct broker *b, const struct control_message *m)

@@ -237,6 +237,31 @@ static int check_args(const struct job_type *type, struct span *args, const json
 	return error;
 }
 
+/* There is no room for it now. */
+static int refuse_for_now(const struct broker *b, int error, struct refusal *r)
+{
+	switch (error) {
+	case -ENOBUFS:
+		refuse(r, 429, "too_many_jobs", "",
+		       "%lld jobs are waiting or running, as many as max_jobs allows: try again later",
+		       (long long)b->conf->max_jobs);
+		break;
+	case -EDQUOT:
+		refuse(r, 429, "too_many_bytes", "args",
+		       "the arguments of waiting and running jobs take as much memory as args_bytes allows: "
+		       "try again later");
+		break;
+	case -ENOSPC:
+		refuse(r, 429, "too_many_queues", "queue",
+		       "there are as many queues with jobs as there may be: use one of them, or try again later");
+		break;
+	default:
+		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
+	}
+	r->retry_after_ms = 1000;
+	return -EINVAL;
+}
+
 int submit_job(struct broker *b, const struct job_type *type, const struct job_fields *fields,
 	       struct span args, const json_t *tree, const struct submit_origin *origin,
 	       struct job **ret_job, struct refusal *r)
@@ -268,22 +293,7 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 		s.retries.max = 0;
 	error = engine_submit(broker_engine(b), &s, ret_job);
 	bytes_unref(text);
-	if (error == -ENOBUFS) {
-		refuse(r, 429, "too_many_jobs", "",
-		       "%lld jobs are waiting or running, as many as max_jobs allows: try again later",
-		       (long long)b->conf->max_jobs);
-		r->retry_after_ms = 1000;
-		return -EINVAL;
-	}
-	if (error == -ENOSPC) {
-		refuse(r, 429, "too_many_queues", "queue",
-		       "there are as many queues with jobs as there may be: use one of them, or try again later");
-		r->retry_after_ms = 1000;
-		return -EINVAL;
-	}
-	if (error < 0)
-		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
-	return 0;
+	return error < 0 ? refuse_for_now(b, error, r) : 0;
 }
 
 int submit_object(struct broker *b, const json_t *object, struct span text,

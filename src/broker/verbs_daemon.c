@@ -147,6 +147,7 @@ void verb_stats(struct verb_request *q, struct span unused GA_UNUSED)
 	put_integer(&body, "stale_results", counts.stale_results);
 	put_integer(&body, "evicted", counts.evicted);
 	json_put_literal(&body, "}");
+	put_integer(&body, "args_bytes", counts.args_bytes);
 	put_integer(&body, "finished_bytes", counts.finished_bytes);
 	json_put_literal(&body, "}");
 	answer(q, &body);

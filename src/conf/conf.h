@@ -25,8 +25,9 @@ struct conf {
 	int64_t workers; /* 0: one per allowed core, never more than the CPU quota rounded up */
 	bool pin;        /* "auto" | "off" */
 	int64_t capacity_light, capacity_net, capacity_proc, capacity_cpu; /* of each worker */
-	int64_t max_jobs; /* unfinished, then 429 */
-	int64_t max_body; /* bytes of one JSON body or line */
+	int64_t max_jobs;   /* unfinished, then 429 */
+	int64_t args_bytes; /* of unfinished jobs */
+	int64_t max_body;   /* bytes of one JSON body or line */
 	int64_t max_connections;
 	int64_t finished_bytes;                         /* kept results in memory */
 	int64_t result_ttl, failed_ttl;                 /* ns */

@@ -12,7 +12,7 @@ struct check {
 	bool broken;
 	uint64_t states[JOB_STATE_LIMIT]; /* of all jobs in the table */
 	uint64_t queued, held, finished;  /* found in the lists of those states */
-	uint64_t finished_bytes, with_mates;
+	uint64_t args_bytes, finished_bytes, with_mates;
 };
 
 static void check_jobs(struct check *k);
@@ -91,6 +91,7 @@ static void check_job(struct check *k, const struct job *job)
 	if (k->broken)
 		return;
 	k->states[job->state]++;
+	k->args_bytes += final ? 0 : bytes_weight(job->args);
 	k->with_mates += !final && job->client != 0;
 	expect(k, !job->gone, "job %llu has left, but is still found", name);
 	expect(k, !(job->cancelling && (job->state == JOB_READY || job->state == JOB_RETRYING)),
@@ -223,6 +224,9 @@ static void check_finished(struct check *k)
 			       "job %llu stands wrongly among the finished ones",
 			       (unsigned long long)job->sequence);
 		}
+	expect(k, k->args_bytes == k->e->counts.args_bytes,
+	       "arguments of unfinished jobs take %llu bytes, %llu are counted",
+	       (unsigned long long)k->args_bytes, (unsigned long long)k->e->counts.args_bytes);
 	expect(k, k->finished_bytes == k->e->counts.finished_bytes,
 	       "finished jobs take %llu bytes, %llu are counted",
 	       (unsigned long long)k->finished_bytes, (unsigned long long)k->e->counts.finished_bytes);

@@ -67,9 +67,10 @@ void engine_free(struct engine *e)
 	free(e);
 }
 
-void engine_set_max_jobs(struct engine *e, uint32_t max_jobs)
+void engine_set_limits(struct engine *e, uint32_t max_jobs, uint64_t max_args_bytes)
 {
 	e->options.max_jobs = max_jobs;
+	e->options.max_args_bytes = max_args_bytes;
 	options_complete(&e->options);
 }
 
@@ -100,6 +101,8 @@ int engine_submit(struct engine *e, const struct submission *s, struct job **ret
 		return -EINVAL;
 	if (unfinished(e) >= e->options.max_jobs)
 		return -ENOBUFS;
+	if (s->args && e->counts.args_bytes + bytes_weight(s->args) > e->options.max_args_bytes)
+		return -EDQUOT;
 	if (s->client != 0) {
 		r = client_acquire(e, s->client, &client);
 		if (r < 0)
@@ -111,6 +114,7 @@ int engine_submit(struct engine *e, const struct submission *s, struct job **ret
 	if (client)
 		client_adopt(client, job);
 	e->counts.submitted++;
+	e->counts.args_bytes += bytes_weight(job->args);
 	job_move(e, job, JOB_READY);
 	*ret_job = job;
 	return 0;
@@ -174,6 +178,7 @@ int engine_retry(struct engine *e, struct job *job)
 	if (!job_is_final(job) || job->untold)
 		return -EBUSY;
 	job_move(e, job, JOB_READY);
+	e->counts.args_bytes += bytes_weight(job->args);
 	bytes_unref(GA_TAKE_PTR(job->meta));
 	bytes_unref(GA_TAKE_PTR(job->body));
 	job->client = job->tag = 0;
@@ -265,6 +270,8 @@ static void options_complete(struct engine_options *o)
 {
 	if (o->max_jobs == 0)
 		o->max_jobs = 1000000;
+	if (o->max_args_bytes == 0)
+		o->max_args_bytes = UINT64_C(1) << 30;
 	if (o->max_finished_bytes == 0)
 		o->max_finished_bytes = UINT64_C(64) << 20;
 	if (o->result_ttl <= 0)

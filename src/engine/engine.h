@@ -20,9 +20,10 @@
 
 struct engine;
 struct engine_options {
-	uint32_t epoch;    /* the broker's, new at each start: high half of every token */
-	uint64_t seed;     /* of jitter and ids */
-	uint32_t max_jobs; /* unfinished ones; then submissions are refused. 0: 1,000,000 */
+	uint32_t epoch;          /* the broker's, new at each start: high half of every token */
+	uint64_t seed;           /* of jitter and ids */
+	uint32_t max_jobs;       /* unfinished ones; then submissions are refused. 0: 1,000,000 */
+	uint64_t max_args_bytes; /* of unfinished jobs together; then submissions are refused. 0: 1 GiB */
 	uint64_t max_finished_bytes; /* kept results; then delivered ones leave first, then the oldest. 0: 64 MiB */
 	int64_t result_ttl; /* how long succeeded and cancelled jobs are kept. 0: 24 h */
 	int64_t failed_ttl; /* how long failed ones are. 0: 180 days */
@@ -30,8 +31,8 @@ struct engine_options {
 
 int engine_new(const struct engine_options *options, struct engine **ret_engine) GA_MUST_CHECK;
 void engine_free(struct engine *e);
-/* Change what max_jobs of the options said; jobs that are in stay. */
-void engine_set_max_jobs(struct engine *e, uint32_t max_jobs);
+/* Change what the options said of unfinished jobs; those that are in stay. */
+void engine_set_limits(struct engine *e, uint32_t max_jobs, uint64_t max_args_bytes);
 
 /* Tell the time; due retries become ready, expired results leave. Call it before the events of each turn. */
 void engine_advance(struct engine *e, int64_t now, int64_t now_wall);
@@ -52,7 +53,7 @@ struct submission {
 	int64_t result_ttl; /* 0: the engine's default */
 };
 
-/* Accept a job: READY. -ENOBUFS: max_jobs reached; -ENOSPC: it names one queue too many; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
+/* Accept a job: READY. -ENOBUFS: max_jobs reached; -EDQUOT: max_args_bytes; -ENOSPC: it names one queue too many; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
  * Then nothing changed. */
 int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
 /* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer

@@ -89,6 +89,7 @@ void finished_leave(struct engine *e, struct job *job);
 void finished_expire(struct engine *e);          /* what is due */
 void finished_evict(struct engine *e);           /* down to max_finished_bytes */
 uint64_t finished_weight(const struct job *job); /* bytes that it takes */
+uint64_t bytes_weight(const struct bytes *b);    /* NULL: 0 */
 
 /* ---- states: moves.c ---- */
 void job_move(struct engine *e, struct job *job, enum job_state to);

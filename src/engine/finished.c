@@ -10,7 +10,6 @@
 enum { BYTES_OVERHEAD = sizeof(struct bytes) + 1 + 16 /* of malloc */ };
 
 static void lifetime_update(struct engine *e, struct lifetime *l);
-static uint64_t bytes_weight(const struct bytes *b);
 
 int finished_init(struct engine *e)
 {
@@ -172,7 +171,7 @@ static void lifetime_update(struct engine *e, struct lifetime *l)
 	(void)!heap_set(&e->expiries, &l->due, due);
 }
 
-static uint64_t bytes_weight(const struct bytes *b)
+uint64_t bytes_weight(const struct bytes *b)
 {
 	return b ? BYTES_OVERHEAD + b->size : 0;
 }

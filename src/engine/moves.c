@@ -54,6 +54,7 @@ void job_end(struct engine *e, struct job *job, enum job_state to)
 {
 	job_move(e, job, to);
 	job->untold = true;
+	e->counts.args_bytes -= bytes_weight(job->args);
 	if (to == JOB_SUCCEEDED)
 		e->counts.succeeded++;
 	else if (to == JOB_FAILED)

@@ -170,6 +170,22 @@ subtest 'a full house' => sub {
 	ok(poll_until(sub { http($small->socket, 'GET', '/healthz')->{status} == 200 }), 'there is room again');
 };
 
+subtest 'arguments take no more memory than they may' => sub {
+	my $small = Gather::Daemon->new(workers => 1, args_bytes => '1MiB', 'capacity.net' => 1)->start;
+	my $job = { type => 'http', args => { url => 'http://127.0.0.1:1/', body => 'x' x 300_000 }, queue => 'full' };
+	my (undef, $busy) = http_json($small->socket, 'POST', '/v1/jobs', { type => 'sleep', args => { seconds => 60 } });
+	my $lines = Gather::Lines->new($small->socket);
+	$small->signal('STOP');
+	kill STOP => $small->worker_pid(0);
+	my @answers = map { $lines->ask($job) } 1 .. 4;
+	is($answers[3]{error}{code}, 'too_many_bytes', 'the fourth does not fit');
+	is(scalar(grep { $_->{id} } @answers), 3, 'three do');
+	is($lines->ask({ op => 'cancel', id => $busy->{id} })->{id}, $busy->{id}, 'other verbs are served');
+	kill CONT => $small->worker_pid(0);
+	$small->signal('CONT');
+	ok(poll_until(sub { $lines->ask($job)->{id} }), 'there is room again when they have ended');
+};
+
 subtest 'results on their way when it stops' => sub {
 	my $stopping = Gather::Daemon->new(workers => 1)->start;
 	my $lines = Gather::Lines->new($stopping->socket);

@@ -50,6 +50,7 @@ static void the_defaults_are_those_of_the_table(void **state GA_UNUSED)
 	assert_int_equal(c->capacity_proc, 64);
 	assert_int_equal(c->capacity_cpu, 4);
 	assert_int_equal(c->max_jobs, 1000000);
+	assert_int_equal(c->args_bytes, 1 << 30);
 	assert_int_equal(c->max_body, 1 << 20);
 	assert_int_equal(c->max_connections, 4096);
 	assert_int_equal(c->finished_bytes, 64 << 20);

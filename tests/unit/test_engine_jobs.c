@@ -1,6 +1,5 @@
 /* The engine's jobs: how they come in, in which order they leave, how they are found, cancelled, retried, forgotten. */
 #include "engine_rig.h"
-#include <stdio.h>
 
 static void a_submitted_job_is_ready_with_all_that_was_said(void **state)
 {

@@ -52,6 +52,36 @@ static void a_list_goes_on_behind_jobs_that_have_left(void **state)
 	rig_close(&rig);
 }
 
+static void arguments_of_unfinished_jobs_are_bounded(void **state)
+{
+	struct bytes *args = bytes_new("[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0]", 41);
+	struct submission s = { .args = args }, bare = { 0 };
+	struct job *jobs[10], *more = NULL;
+	struct engine_counts counts;
+	struct rig rig;
+	int in = 0;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ .max_args_bytes = 500 });
+	while (in < 10 && engine_submit(rig.e, &s, &jobs[in]) == 0)
+		in++;
+	assert_in_range(in, 2, 9);
+	assert_int_equal(engine_submit(rig.e, &s, &more), -EDQUOT);
+	assert_int_equal(engine_submit(rig.e, &bare, &more), 0);
+	rig_check(&rig);
+	assert_int_equal(engine_cancel(rig.e, jobs[0]), 0);
+	assert_int_equal(engine_submit(rig.e, &s, &more), 0);
+	rig_turn(&rig);
+	assert_int_equal(engine_retry(rig.e, jobs[0]), 0); /* the bound is for what comes in at the door */
+	rig_check(&rig);
+	engine_counts(rig.e, &counts);
+	assert_true(counts.args_bytes > 500);
+	engine_set_limits(rig.e, 100, 1000);
+	assert_int_equal(engine_submit(rig.e, &s, &more), 0);
+	bytes_unref(args);
+	rig_close(&rig);
+}
+
 static void queues_are_bounded_and_empty_ones_make_room(void **state)
 {
 	struct submission s = { 0 };
@@ -87,6 +117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jobs_are_listed_newest_first),
 		cmocka_unit_test(a_list_goes_on_behind_jobs_that_have_left),
+		cmocka_unit_test(arguments_of_unfinished_jobs_are_bounded),
 		cmocka_unit_test(queues_are_bounded_and_empty_ones_make_room),
 	};
 
