@@ -241,7 +241,7 @@ subtest 'what is kept' => sub {
 		sub {
 			my ($self, $socket) = @_;
 			my ($head) = Gather::WebServer::read_request($socket);
-			my $text = $head =~ m{^GET /bomb} ? "\0" x 20_000_000 : 'unpacked';
+			my $text = $head =~ m{^GET /bomb} ? "\0" x 4_000_000 : 'unpacked';
 			gzip(\$text, \my $packed);
 			Gather::WebServer::answer($socket, 200, $packed, 'Content-Encoding: gzip');
 		}

@@ -176,9 +176,9 @@ subtest 'the job log' => sub {
 subtest 'overload' => sub {
 	my $small = Gather::Daemon->new(workers => 1, max_jobs => 5)->start;
 	my $other = Gather::Cli->new(socket => $small->socket);
-	my $did = $other->run({ stdin => join '', map { "$_\n" } 1 .. 100 }, qw(map noop echo={} -j 50 -k -o jsonl));
+	my $did = $other->run({ stdin => join '', map { "$_\n" } 1 .. 15 }, qw(map noop echo={} -j 10 -k -o jsonl));
 	is($did->{status}, 0, 'a daemon that takes five at once') or diag($did->{err});
-	is_deeply([ echoed($did) ], [ 1 .. 100 ], '... does a hundred: those refused are handed over again');
+	is_deeply([ echoed($did) ], [ 1 .. 15 ], '... does fifteen: those refused are handed over again');
 	is($small->stop, 0, 'it stops');
 };
 
