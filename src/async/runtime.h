@@ -23,8 +23,8 @@ struct runtime {
 	struct executor *executor; /* NULL: not used yet */
 	struct signals *signals;   /* NULL: not used yet */
 	/* For whom the loop's thread works now, as the loop's owner sees it, or NULL: a task takes over at its spawn what
-	 * stands here, and it stands here again whenever the task runs. */
-	_Atomic uint64_t *account;
+	 * stands here, and it stands here again whenever the task runs. Another thread may move it elsewhere. */
+	_Atomic uint64_t *_Atomic account;
 };
 
 /* This thread's runtime, made for its loop if need be. NULL: no loop, or no memory. */

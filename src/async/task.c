@@ -13,6 +13,7 @@ static void task_free(struct ga_future *f);
 
 static const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
 
+static inline uint64_t account_read(struct runtime *rt);
 static void task_move(struct task *t, enum task_state to);
 static struct task *task_take(struct runtime *rt);
 static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
@@ -37,7 +38,7 @@ ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg, const struct ga_sp
 		return NULL;
 	task_init(t, fn, arg, options);
 	t->cancels = rt->closing;
-	t->account = rt->account ? atomic_load_explicit(rt->account, memory_order_relaxed) : 0;
+	t->account = account_read(rt);
 	list_push_back(&rt->tasks, &t->all);
 	if (options && options->eager)
 		take_turn(&t->turn);
@@ -167,15 +168,23 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	t->state = TASK_NEW;
 }
 
+static inline uint64_t account_read(struct runtime *rt)
+{
+	_Atomic uint64_t *account = atomic_load_explicit(&rt->account, memory_order_relaxed);
+
+	return account ? atomic_load_explicit(account, memory_order_relaxed) : 0;
+}
+
 /* Returns what stood there before. */
 static inline uint64_t account_switch(struct runtime *rt, uint64_t to)
 {
+	_Atomic uint64_t *account = atomic_load_explicit(&rt->account, memory_order_relaxed);
 	uint64_t before;
 
-	if (!rt->account)
+	if (!account)
 		return 0;
-	before = atomic_load_explicit(rt->account, memory_order_relaxed);
-	atomic_store_explicit(rt->account, to, memory_order_relaxed);
+	before = atomic_load_explicit(account, memory_order_relaxed);
+	atomic_store_explicit(account, to, memory_order_relaxed);
 	return before;
 }
 

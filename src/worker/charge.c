@@ -7,8 +7,8 @@
 
 static struct shared_page nobodys;
 static struct shared_page *current = &nobodys;
-static struct runtime *runtime;
-_Atomic uint64_t *charge_cell = &nobodys.on_cpu;
+static struct runtime *_Atomic runtime;
+_Atomic uint64_t *_Atomic charge_cell = &nobodys.on_cpu;
 
 static _Thread_local bool is_loop;
 static _Thread_local bool is_open; /* fatal signals aren't blocked: pools block all, and then no handler is called */
@@ -31,9 +31,12 @@ static void on_fatal(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
 	if (!is_loop && info->si_code != SI_USER) {
-		charge_cell = &nobodys.on_cpu; /* the loop goes on until all is over, and must not write over it */
-		if (runtime)
-			runtime->account = charge_cell;
+		struct runtime *rt = atomic_load(&runtime);
+
+		/* The loop goes on until all is over, and must not write over it. */
+		atomic_store(&charge_cell, &nobodys.on_cpu);
+		if (rt)
+			atomic_store(&rt->account, &nobodys.on_cpu);
 		atomic_store(&current->on_cpu, charged);
 		/* It may have been about to write when the cell was moved: the last word is said after that. */
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000 * 1000 }, NULL);
@@ -58,14 +61,14 @@ int charge_install(struct shared_page *page)
 void charge_to(struct shared_page *page)
 {
 	current = page;
-	charge_cell = &page->on_cpu;
+	atomic_store(&charge_cell, &page->on_cpu);
 	charge(0);
 }
 
 void charge_tasks(struct runtime *rt)
 {
-	runtime = rt;
-	rt->account = charge_cell;
+	atomic_store(&rt->account, atomic_load(&charge_cell));
+	atomic_store(&runtime, rt);
 }
 
 void charge_thread(uint64_t token)

@@ -17,15 +17,17 @@ void charge_to(struct shared_page *page);
 /* From now on for the tasks of this runtime too, each time that they run. */
 void charge_tasks(struct runtime *rt);
 
-extern _Atomic uint64_t *charge_cell; /* the page's; never NULL */
+/* The page's; never NULL. Atomic, because the handler moves it on whichever thread crashed. */
+extern _Atomic uint64_t *_Atomic charge_cell;
 /* On a thread of a pool: from now on it works for `token`; 0: for nobody. */
 void charge_thread(uint64_t token);
 
 /* On the loop's thread: from now on it works for `token`. Returns whom it worked for before, to be set again. */
 static inline uint64_t charge(uint64_t token)
 {
-	uint64_t before = atomic_load_explicit(charge_cell, memory_order_relaxed);
+	_Atomic uint64_t *cell = atomic_load_explicit(&charge_cell, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(cell, memory_order_relaxed);
 
-	atomic_store_explicit(charge_cell, token, memory_order_relaxed);
+	atomic_store_explicit(cell, token, memory_order_relaxed);
 	return before;
 }
