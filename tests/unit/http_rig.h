@@ -71,8 +71,9 @@ static inline int fails(struct ga_http_request request, enum ga_http_error error
 
 	if (ga_http_error(f) != error || ga_result(f, NULL) != result ||
 	    !strstr(ga_http_error_text(f), text)) {
-		fprintf(stderr, "# %s: %d (%s): %s\n", request.url, ga_result(f, NULL),
-			ga_http_error_word(ga_http_error(f)), ga_http_error_text(f));
+		fprintf(stderr, "# %s: %d (%s): %s\n", request.url ? request.url : "no URL",
+			ga_result(f, NULL), ga_http_error_word(ga_http_error(f)),
+			ga_http_error_text(f));
 		ga_release(f);
 		return -1;
 	}
