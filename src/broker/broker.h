@@ -41,7 +41,7 @@ struct broker {
 	struct list lost; /* workers that have died and may still be heard */
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
 	struct loop_call gone_call, go_on;
-	struct map waits; /* struct wait by job id: who asked to be told of a job's end */
+	struct map waits; /* struct job_wait by job id: who asked to be told of a job's end */
 	struct loop_hook turn;
 	struct loop_timer wake, pulse, farewell;
 	struct io_watch control;
@@ -51,7 +51,6 @@ struct broker {
 	int64_t wake_due;    /* what `wake` is set for, in engine time; 0: nothing */
 	int64_t wall_offset; /* wall clock - engine time, as of this turn */
 	bool turn_begun;     /* the engine knows this turn's time */
-	bool workers_known;  /* after a start: the supervisor has named all live workers */
 	bool draining;       /* no more is begun */
 	bool drained;        /* and nothing runs */
 	unsigned joined;     /* workers that have registered */

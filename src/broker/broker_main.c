@@ -319,8 +319,7 @@ static void obey(struct broker *b, const struct control_message *m)
 		dispatch_worker_started(b, m->slot, m->incarnation);
 		break;
 	case CONTROL_WORKERS_KNOWN:
-		b->workers_known = true;
-		break;
+		break; /* jobs in memory have no attempts that the dead among them might hold */
 	case CONTROL_WORKER_LOST:
 		dispatch_worker_lost(b, m);
 		break;
