@@ -1,5 +1,6 @@
 #include "arguments.h"
 #include "job_fields.h"
+#include "latency.h"
 #include "output.h"
 #include "period.h"
 #include "results.h"
@@ -22,11 +23,11 @@ static const struct flag flags[] = {
 
 struct bench {
 	ga_client *client;
-	struct ga_submission submission;    /* the tag is the window's place + 1 */
-	int64_t *start;                     /* of each place's job */
-	uint32_t *free_places, *latency_ns; /* latencies of those that ended, 4.2 s at most */
-	uint32_t free_count;
+	struct ga_submission submission; /* the tag is the window's place + 1 */
+	int64_t *start;                  /* of each place's job */
+	uint32_t *free_places, free_count;
 	int64_t jobs, window, handed_over, ended, failed;
+	struct latencies latencies;
 	struct strbuf first_error;
 };
 
@@ -50,8 +51,7 @@ static bool allocate(struct bench *b)
 {
 	b->start = calloc((size_t)b->window, sizeof(*b->start));
 	b->free_places = calloc((size_t)b->window, sizeof(*b->free_places));
-	b->latency_ns = calloc((size_t)b->jobs, sizeof(*b->latency_ns));
-	if (!b->start || !b->free_places || !b->latency_ns)
+	if (!b->start || !b->free_places)
 		return false;
 	while (b->free_count < b->window) {
 		b->free_places[b->free_count] = b->free_count;
@@ -78,12 +78,11 @@ static int hand_over(struct bench *b)
 static void take(struct bench *b, const struct ga_event *e)
 {
 	uint32_t place = (uint32_t)e->tag - 1;
-	int64_t taken;
 
 	if (e->tag == 0 || e->tag > (uint64_t)b->window || b->free_count == b->window)
 		return;
-	taken = ga_client_now() - b->start[place];
-	b->latency_ns[b->ended++] = taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX;
+	latency_add(&b->latencies, ga_client_now() - b->start[place]);
+	b->ended++;
 	b->free_places[b->free_count++] = place;
 	if (event_ok(e))
 		return;
@@ -109,13 +108,6 @@ static int measure(struct bench *b)
 	return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 static double cpu_seconds(void)
 {
 	struct rusage u;
@@ -125,16 +117,13 @@ static double cpu_seconds(void)
 	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-static void report(const struct context *x, struct bench *b, double seconds, double cpu)
+static void report(const struct context *x, const struct bench *b, double seconds, double cpu)
 {
 	double rate = (double)b->ended / seconds;
-	size_t middle = (size_t)b->ended / 2, high = (size_t)(b->ended * 99 / 100);
-	double p50, p99, most;
+	double p50 = (double)latency_quantile(&b->latencies, 0.5) / 1e3;
+	double p99 = (double)latency_quantile(&b->latencies, 0.99) / 1e3;
+	double most = (double)b->latencies.longest / 1e3;
 
-	qsort(b->latency_ns, (size_t)b->ended, sizeof(*b->latency_ns), by_size);
-	p50 = b->latency_ns[middle] / 1e3;
-	p99 = b->latency_ns[high] / 1e3;
-	most = b->latency_ns[b->ended - 1] / 1e3;
 	if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL)
 		sb_printf(output(),
 			  "{\"type\":\"%s\",\"jobs\":%lld,\"window\":%lld,\"failed\":%lld,"
@@ -201,7 +190,6 @@ static int run(struct context *x)
 	sb_free(&b.first_error);
 	free(b.start);
 	free(b.free_places);
-	free(b.latency_ns);
 	return status;
 }
 

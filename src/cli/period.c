@@ -102,3 +102,14 @@ char *period_show(int64_t ns, char buffer[32])
 		snprintf(buffer, 32, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
 	return buffer;
 }
+
+char *period_show_fine(int64_t ns, char buffer[32])
+{
+	if (ns < 999500)
+		snprintf(buffer, 32, "%.3g us", (double)ns / 1e3);
+	else if (ns < 999500000)
+		snprintf(buffer, 32, "%.3g ms", (double)ns / 1e6);
+	else
+		period_show(ns, buffer);
+	return buffer;
+}

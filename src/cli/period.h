@@ -17,3 +17,5 @@ bool number_parse(const char *text, int64_t min, int64_t max, int64_t *ret_value
 bool json_number(const char *text, size_t size);
 /* For people: "850 ms", "1.24 s", "2 min 05 s"; returns buffer. */
 char *period_show(int64_t ns, char buffer[32]);
+/* The same with three digits below a second: "84.2 us", "3.21 ms". */
+char *period_show_fine(int64_t ns, char buffer[32]);

@@ -8,6 +8,7 @@
 
 #define SHOW_EVERY_NS INT64_C(100000000)
 #define BAR_MAX 40
+#define QUANTILES_MIN 100 /* jobs; the p99 of fewer is just the slowest one */
 
 void tally_start(struct tally *t, uint64_t total)
 {
@@ -33,10 +34,12 @@ static void count_kind(struct tally *t, const char *kind)
 	t->kinds[i].count++;
 }
 
-void tally_add(struct tally *t, const struct ga_event *e)
+void tally_add(struct tally *t, const struct ga_event *e, int64_t took_ns)
 {
 	char kind[64];
 
+	if (e->kind == GA_EVENT_FINISHED)
+		latency_add(&t->latencies, took_ns);
 	if (event_ok(e)) {
 		t->ok++;
 		return;
@@ -102,6 +105,13 @@ void tally_line(const struct tally *t, int64_t now, unsigned width, struct strbu
 	sb_free(&text);
 }
 
+static void put_quantile(const struct tally *t, const char *name, double share, struct strbuf *out)
+{
+	char time[32];
+
+	sb_printf(out, "  %s %s", name, period_show_fine(latency_quantile(&t->latencies, share), time));
+}
+
 void tally_write(const struct tally *t, int64_t now, struct strbuf *out)
 {
 	char time[32];
@@ -111,5 +121,10 @@ void tally_write(const struct tally *t, int64_t now, struct strbuf *out)
 		sb_printf(out, "  %" PRIu64 " %s (", t->failed, t->failed_word);
 	for (size_t i = 0; i < t->kind_count; i++)
 		sb_printf(out, "%s%" PRIu64 " %s", i ? ", " : "", t->kinds[i].count, t->kinds[i].name);
-	sb_printf(out, "%s  %s\n", t->failed ? ")" : "", period_show(now - t->start, time));
+	sb_printf(out, "%s  %s", t->failed ? ")" : "", period_show(now - t->start, time));
+	if (t->latencies.count >= QUANTILES_MIN) {
+		put_quantile(t, "p50", 0.5, out);
+		put_quantile(t, "p99", 0.99, out);
+	}
+	sb_char(out, '\n');
 }

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "cli.h"
+#include "latency.h"
 
 #define TALLY_KINDS 24
 
@@ -18,13 +19,14 @@ struct tally {
 		uint64_t count;
 	} kinds[TALLY_KINDS]; /* of failures; the last one takes what finds no room */
 	size_t kind_count;
+	struct latencies latencies; /* of jobs that ran, from handing over to the result */
 };
 
 void tally_start(struct tally *t, uint64_t total);
-void tally_add(struct tally *t, const struct ga_event *e);
+void tally_add(struct tally *t, const struct ga_event *e, int64_t took_ns);
 /* Draw the progress line if a tenth of a second has passed since the last time. */
 void tally_progress(struct tally *t, int64_t now);
-/* "10000 done  9981 ok  19 failed (12 timeout, 7 http 503)  51 s" */
+/* "10000 done  9981 ok  19 failed (12 timeout, 7 http 503)  51 s  p50 482 ms  p99 1.2 s" */
 void tally_write(const struct tally *t, int64_t now, struct strbuf *out);
 /* The progress line's text, at most `width` columns. */
 void tally_line(const struct tally *t, int64_t now, unsigned width, struct strbuf *out);

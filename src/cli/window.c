@@ -25,7 +25,7 @@ enum slot_state { SLOT_FREE, SLOT_UNDER_WAY, SLOT_PUT_OFF };
 /* There may be a million of them: the label is an allocation of just its size. */
 struct slot {
 	uint64_t seq, place;
-	int64_t start_wall;
+	int64_t start; /* when it was first handed over */
 	char *label;
 	uint32_t label_size, sent; /* neither exceeds 1 MiB */
 	enum slot_state state;
@@ -234,7 +234,7 @@ static enum source_result take_next(struct run *r)
 	r->free_count--;
 	slot->seq = r->seq;
 	slot->place = r->w->ordered ? order_take(&r->order) : 0;
-	slot->start_wall = r->w->log.file ? now_wall() : 0;
+	slot->start = ga_client_now();
 	start(r, slot);
 	return SOURCE_ONE;
 }
@@ -325,13 +325,13 @@ static void take_event(struct run *r, const struct ga_event *e)
 	settle(r, slot, e);
 }
 
-static void log_outcome(struct run *r, const struct slot *slot, const struct ga_event *e)
+static void log_outcome(struct run *r, const struct slot *slot, const struct ga_event *e, int64_t took_ns)
 {
 	struct strbuf command = { 0 };
 
 	r->w->command(r->w->arg, slot->label, slot->label_size, &command);
 	joblog_add(&r->w->log, &(struct joblog_line){ .seq = slot->seq,
-						      .start_wall = slot->start_wall,
+						      .start_wall = now_wall() - took_ns,
 						      .runtime_s = e->elapsed_us / 1e6,
 						      .sent = slot->sent,
 						      .received = e->body.size,
@@ -393,15 +393,14 @@ static void show_in_order(struct run *r, const struct slot *slot, const struct o
 /* The job has ended: count it, log it, show it, free its slot. */
 static void settle(struct run *r, struct slot *slot, const struct ga_event *e)
 {
-	const struct outcome o = { .seq = slot->seq,
-				   .label = slot->label,
-				   .label_size = slot->label_size,
-				   .event = e,
-				   .start_wall = slot->start_wall };
+	const struct outcome o = {
+		.seq = slot->seq, .label = slot->label, .label_size = slot->label_size, .event = e
+	};
+	int64_t took_ns = ga_client_now() - slot->start;
 
-	tally_add(&r->w->tally, e);
+	tally_add(&r->w->tally, e, took_ns);
 	if (r->w->log.file)
-		log_outcome(r, slot, e);
+		log_outcome(r, slot, e, took_ns);
 	if (r->w->ordered)
 		show_in_order(r, slot, &o);
 	else

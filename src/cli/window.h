@@ -23,7 +23,6 @@ struct outcome {
 	const char *label;
 	size_t label_size;
 	const struct ga_event *event;
-	int64_t start_wall; /* Unix nanoseconds */
 };
 
 struct window {

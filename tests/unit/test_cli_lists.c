@@ -278,7 +278,7 @@ static void add_failure(struct tally *t, const char *code, const char *meta)
 				    .code = { code, strlen(code) },
 				    .meta = { meta, strlen(meta) } };
 
-	tally_add(t, &e);
+	tally_add(t, &e, 1000000);
 }
 
 static void the_summary_counts_by_kind(void **state)
@@ -290,7 +290,7 @@ static void the_summary_counts_by_kind(void **state)
 	(void)state;
 	tally_start(&t, 100);
 	for (int i = 0; i < 7; i++)
-		tally_add(&t, &ok);
+		tally_add(&t, &ok, 1000000);
 	add_failure(&t, "timeout", "");
 	add_failure(&t, "http_status", "{\"status\":503}");
 	add_failure(&t, "timeout", "{\"status\":200}");
@@ -305,6 +305,61 @@ static void the_summary_counts_by_kind(void **state)
 	tally_line(&t, t.start + INT64_C(2000000000), 20, &out);
 	assert_true(out.size < 20);
 	sb_free(&out);
+}
+
+static void the_summary_of_a_hundred_has_their_median_and_p99(void **state)
+{
+	const struct ga_event ok = { .kind = GA_EVENT_FINISHED, .state = GA_SUCCEEDED };
+	const struct ga_event refused = { .kind = GA_EVENT_REFUSED, .status = 422 };
+	struct strbuf out = { 0 };
+	struct tally t;
+
+	(void)state;
+	tally_start(&t, 0);
+	for (int i = 0; i < 98; i++)
+		tally_add(&t, &ok, INT64_C(3210000));
+	tally_add(&t, &ok, INT64_C(1230000000));
+	tally_add(&t, &refused, 0); /* it didn't run */
+	tally_write(&t, t.start + INT64_C(51000000000), &out);
+	assert_string_equal(sb_string(&out), "100 done  99 ok  1 failed (1 refused)  51 s\n");
+	out.size = 0;
+	tally_add(&t, &ok, INT64_C(1230000000));
+	tally_write(&t, t.start + INT64_C(51000000000), &out);
+	assert_string_equal(sb_string(&out),
+			    "101 done  100 ok  1 failed (1 refused)  51 s  p50 3.21 ms  p99 1.23 s\n");
+	sb_free(&out);
+}
+
+static void latencies_are_known_to_half_a_percent(void **state)
+{
+	(void)state;
+	for (int64_t ns = 1; ns < INT64_C(86400000000000); ns += ns / 7 + 1) {
+		struct latencies l = { 0 };
+		int64_t got;
+
+		assert_int_equal(latency_quantile(&l, 0.5), 0);
+		latency_add(&l, ns);
+		latency_add(&l, INT64_MAX); /* in the last bucket */
+		got = latency_quantile(&l, 0.49);
+		assert_in_range(got, ns - ns / 200, ns + ns / 200);
+		assert_true(latency_quantile(&l, 1) >= got);
+	}
+}
+
+static void quantiles_are_those_of_a_sorted_list(void **state)
+{
+	struct latencies l = { 0 };
+
+	(void)state;
+	for (int64_t i = 400; i > 0; i--) /* each has a bucket of its own */
+		latency_add(&l, i);
+	latency_add(&l, -1); /* a clock never goes back; if it did, it is 0 */
+	assert_int_equal(l.count, 401);
+	assert_int_equal(l.longest, 400);
+	assert_int_equal(latency_quantile(&l, 0), 0);
+	assert_int_equal(latency_quantile(&l, 0.5), 200);
+	assert_int_equal(latency_quantile(&l, 0.99), 396);
+	assert_int_equal(latency_quantile(&l, 1), 400);
 }
 
 static void many_kinds_of_failures_are_bounded(void **state)
@@ -335,6 +390,9 @@ int main(void)
 		cmocka_unit_test(a_log_says_what_to_skip),
 		cmocka_unit_test(what_is_no_log_is_refused),
 		cmocka_unit_test(the_summary_counts_by_kind),
+		cmocka_unit_test(the_summary_of_a_hundred_has_their_median_and_p99),
+		cmocka_unit_test(latencies_are_known_to_half_a_percent),
+		cmocka_unit_test(quantiles_are_those_of_a_sorted_list),
 		cmocka_unit_test(many_kinds_of_failures_are_bounded),
 	};
 

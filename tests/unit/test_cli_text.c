@@ -144,6 +144,20 @@ static void durations_are_read(void **state)
 		assert_false(period_parse(bad[i], &ns));
 }
 
+static void short_times_are_shown_with_three_digits(void **state)
+{
+	char text[32];
+
+	(void)state;
+	assert_string_equal(period_show_fine(84210, text), "84.2 us");
+	assert_string_equal(period_show_fine(999499, text), "999 us");
+	assert_string_equal(period_show_fine(999500, text), "1 ms");
+	assert_string_equal(period_show_fine(3214000, text), "3.21 ms");
+	assert_string_equal(period_show_fine(999499999, text), "999 ms");
+	assert_string_equal(period_show_fine(999500000, text), "1 s");
+	assert_string_equal(period_show_fine(INT64_C(125000000000), text), "2 min 05 s");
+}
+
 static void whole_numbers_are_read_within_limits(void **state)
 {
 	int64_t n;
@@ -228,6 +242,7 @@ int main(void)
 		cmocka_unit_test(shell_words_are_quoted_where_needed),
 		cmocka_unit_test(numbers_are_written_exactly),
 		cmocka_unit_test(durations_are_read),
+		cmocka_unit_test(short_times_are_shown_with_three_digits),
 		cmocka_unit_test(whole_numbers_are_read_within_limits),
 		cmocka_unit_test(json_numbers_are_told_from_other_texts),
 		cmocka_unit_test(only_the_first_level_of_metadata_is_looked_at),

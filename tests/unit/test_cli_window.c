@@ -190,6 +190,7 @@ static void results_leave_in_order_each_once(void **state)
 	assert_int_equal(expected, 900);
 	assert_int_equal(w.tally.ok, 899);
 	assert_int_equal(w.tally.failed, 1);
+	assert_int_equal(w.tally.latencies.count, 899); /* of those that ran */
 	fclose(shown);
 }
 
@@ -226,6 +227,9 @@ static void what_is_refused_for_now_is_tried_again(void **state)
 	assert_int_equal(count, 12);
 	assert_int_equal(w.tally.ok, 12);
 	assert_int_equal(w.tally.failed, 0);
+	/* The time that it was put off counts. */
+	assert_int_equal(w.tally.latencies.count, 12);
+	assert_true(w.tally.latencies.longest >= 50000000);
 	fclose(shown);
 }
 
