@@ -28,6 +28,7 @@ class Subject:
     prepare: Callable  # prepare(scope) starts what is needed and returns the client's command
     environment: dict = field(default_factory=dict)
     cpu: int = None  # the client's
+    figures: Callable = None  # figures(stdout, stderr) of a client that doesn't end with a line of JSON
 
 
 @dataclass
@@ -99,13 +100,14 @@ def _run(bench, subject, with_memory):
             if client.returncode:
                 raise RuntimeError(f"{subject.name}: {command} ended with {client.returncode}: "
                                    f"{err.read()[-1000:].decode(errors='replace')} {scope.log()}")
-            said = _last_json(out.read())
+            said = (subject.figures or _last_json)(out.read().decode(errors="replace"),
+                                                   err.read().decode(errors="replace"))
         return {"wall_s": wall, "cpu_us": cpu / subject.jobs * 1e6, "pss_mib": sampler.pss / 1024,
                 "rss_mib": sampler.rss / 1024, **said}
 
 
-def _last_json(output):
-    lines = output.decode(errors="replace").strip().splitlines()
+def _last_json(out, _):
+    lines = out.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
         return {}
     said = json.loads(lines[-1])

@@ -18,6 +18,8 @@ COLUMNS = {
     "CPU us a job": lambda f: number(f.cpu_us),
     "p50 us": lambda f: number(f.p50_us, 4),
     "p99 us": lambda f: number(f.p99_us, 4),
+    "p50 ms": lambda f: number(f.p50_us and f.p50_us / 1000),
+    "p99 ms": lambda f: number(f.p99_us and f.p99_us / 1000),
     "PSS MiB": lambda f: number(f.pss_mib),
     "RSS MiB": lambda f: number(f.rss_mib),
 }

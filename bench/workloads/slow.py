@@ -14,7 +14,7 @@ def report(bench):
     own = [] if bench.peers_only else fetch.gatherd(bench, "/slow", count, count, cpu)
     figures = measure(bench, own + list(peers.values()))
     text = table(f"slow: {count:,} URLs of 100 ms, all at once", figures,
-                 ["wall s", "CPU us a job", "PSS MiB", "RSS MiB"], ("wall", lambda f: f.wall_s), MARK)
+                 ["wall s", "CPU us a job", "p50 ms", "p99 ms", "PSS MiB", "RSS MiB"], ("wall", lambda f: f.wall_s), MARK)
     if own:
         text += verdicts(bench, aim("wall time in s, against Go's", figures[own[0].name].wall_s, figures[MARK].wall_s))
     return text
