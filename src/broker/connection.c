@@ -272,12 +272,11 @@ static bool answers_are_due(struct connection *c)
 	return c->protocol->ended && c->protocol->ended(c);
 }
 
-static void watch_presence(struct connection *c)
+static int watch_presence(struct connection *c)
 {
 	struct loop *l = c->broker->loop;
 
-	if (loop_timer_set(l, &c->presence, time_add(loop_now(l), NSEC_PER_SEC)) < 0)
-		connection_close(c);
+	return loop_timer_set(l, &c->presence, time_add(loop_now(l), NSEC_PER_SEC));
 }
 
 /* The client has shut down its side, or has gone: only the socket knows which. */
@@ -287,7 +286,8 @@ static void end_input(struct connection *c)
 		hang_up(c);
 	} else if (answers_are_due(c)) {
 		c->ended = true;
-		watch_presence(c);
+		if (watch_presence(c) < 0)
+			hang_up(c);
 	} else {
 		connection_finish(c);
 	}
@@ -297,10 +297,8 @@ static void on_presence(struct loop_timer *t)
 {
 	struct connection *c = t->arg;
 
-	if (peer_is_gone(c->watch.fd))
+	if (peer_is_gone(c->watch.fd) || watch_presence(c) < 0)
 		connection_close(c);
-	else
-		watch_presence(c);
 }
 
 static void send_some(struct connection *c)
