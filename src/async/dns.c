@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define NAMES_MAX 4096u
-#define LOOKUPS_MAX 64u /* each is two questions, and a burst of them must fit into a default socket buffer */
+#define LOOKUPS_MAX                                                                                \
+	64u /* each is two questions, and a burst of them must fit into a default socket buffer */
 #define TTL_MIN NSEC_PER_SEC
 #define TTL_MAX (3600 * NSEC_PER_SEC)
 
