@@ -163,10 +163,11 @@ static void send_acks_of(struct broker *b, uint32_t slot)
 	const struct record r = { .kind = RECORD_RESULT_ACK,
 				  .tokens.tokens = { buf_data(&acks->tokens), buf_size(&acks->tokens) } };
 
-	/* A worker that has gone needs none; one that lives replays what wasn't acknowledged. */
-	if (router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r) < 0)
-		log_debug("worker %u has gone before its results were acknowledged", slot);
-	buf_clear(&acks->tokens);
+	/* A worker that has gone needs none; where there is no memory now, they leave later. */
+	int error = router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r);
+
+	if (error == 0 || error == -ENOTCONN)
+		buf_clear(&acks->tokens);
 }
 
 /*

@@ -19,8 +19,6 @@
 #include <unistd.h>
 
 #define HEARTBEAT_NS (250 * NSEC_PER_MSEC)
-#define WELCOME_LIMIT_NS                                                                           \
-	(5 * NSEC_PER_SEC) /* the broker answers a HELLO at once, unless it can't hear this connection */
 
 struct worker {
 	const struct role *role;
@@ -144,7 +142,8 @@ static void say_hello(void *arg)
 	r.hello.held = (struct span){ buf_data(&held), buf_size(&held) };
 	send_record(w, &r);
 	buf_done(&held);
-	if (loop_timer_set(w->loop, &w->welcome, time_add(loop_now(w->loop), WELCOME_LIMIT_NS)) < 0)
+	/* A broker that is silent for longer is ended by the supervisor: it can't hear this connection. */
+	if (loop_timer_set(w->loop, &w->welcome, time_add(loop_now(w->loop), w->conf->hang_kill)) < 0)
 		abort();
 }
 
