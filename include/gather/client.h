@@ -5,7 +5,8 @@
  * (ga_client_flush(), or by themselves when 64 KiB have gathered or the caller waits for an event), results are pushed
  * by the daemon. Blocking calls take a deadline: absolute, CLOCK_MONOTONIC nanoseconds (ga_client_now()),
  * GA_CLIENT_FOREVER for none. Errors: -errno; -EPIPE: the daemon closed the connection; -EPROTO: what answers isn't
- * gatherd; -ETIMEDOUT: the deadline came first; -EINTR: a signal handler ran during a wait, nothing is lost.
+ * gatherd; -EBUSY: it has as many clients as it takes (max_connections); -ETIMEDOUT: the deadline came first; -EINTR: a
+ * signal handler ran during a wait, nothing is lost.
  * A refused job isn't an error of the call: it comes as an event.
  */
 #pragma once

@@ -107,6 +107,10 @@ int session_failed(struct context *x, int error)
 	case -EPROTO:
 		say("what answers at %s is not gatherd, or another version of it", socket_path(x));
 		return STATUS_UNREACHABLE;
+	case -EBUSY:
+		say("gatherd at %s has as many clients as it takes (max_connections): try again soon",
+		    socket_path(x));
+		return STATUS_REFUSED;
 	case -ETIMEDOUT:
 		say("gatherd at %s did not answer in time", socket_path(x));
 		return STATUS_PENDING;

@@ -178,10 +178,20 @@ static int parse(const struct buf *b, size_t *ret_taken, struct record *ret_reco
 	return result;
 }
 
-/* 1, 0: needs more input, or -EPROTO. */
+/* What a full daemon says at once to whoever comes, before it knows what they speak. */
+static bool turned_away(const struct buf *in)
+{
+	static const char full[] = "HTTP/1.1 503 ";
+
+	return buf_size(in) >= sizeof(full) - 1 && memcmp(buf_data(in), full, sizeof(full) - 1) == 0;
+}
+
+/* 1, 0: needs more input, -EPROTO or -EBUSY. */
 static int next_record(struct ga_client *c, struct record *ret_record)
 {
-	return parse(&c->transport.in, &c->in_taken, ret_record);
+	int result = parse(&c->transport.in, &c->in_taken, ret_record);
+
+	return result == -EPROTO && turned_away(&c->transport.in) ? -EBUSY : result;
 }
 
 static int next_kept(struct ga_client *c, struct record *ret_record)

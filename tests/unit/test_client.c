@@ -316,6 +316,19 @@ static void another_protocol_is_told_apart(void **state)
 			 -EPROTO);
 }
 
+static void a_full_house_is_told_apart(void **state)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
+	struct peer *p = *state;
+	struct ga_event e;
+	struct ga_response response;
+
+	send_raw(p, full, sizeof(full) - 1);
+	assert_int_equal(ga_client_next(p->client, GA_CLIENT_FOREVER, &e), -EBUSY);
+	assert_int_equal(ga_client_request(p->client, "GET", "/", NULL, 0, GA_CLIENT_FOREVER, &response),
+			 -EBUSY);
+}
+
 static void a_submission_over_the_limit_changes_nothing(void **state)
 {
 	struct peer *p = *state;
@@ -432,6 +445,7 @@ int main(void)
 		WITH_PEER(the_late_answer_to_an_abandoned_request_is_dropped),
 		WITH_PEER(what_was_said_before_hanging_up_is_delivered),
 		WITH_PEER(another_protocol_is_told_apart),
+		WITH_PEER(a_full_house_is_told_apart),
 		WITH_PEER(a_submission_over_the_limit_changes_nothing),
 		WITH_PEER(a_flush_reads_what_stands_in_the_way),
 		WITH_PEER(a_deadline_is_kept_both_short_and_long),
