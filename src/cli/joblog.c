@@ -1,5 +1,6 @@
 #include "joblog.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,16 @@ static bool read_log(struct joblog *log, FILE *f, enum resume resume, char *why,
 
 bool joblog_open(struct joblog *log, const char *path, enum resume resume, char *why, size_t why_size)
 {
+	bool anew = resume == RESUME_NOT;
+	/* The commands in it may hold what is nobody else's business. */
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (anew ? O_TRUNC : O_APPEND), 0600);
+
 	*log = (struct joblog){ 0 };
-	log->file = fopen(path, resume == RESUME_NOT ? "we" : "a+e");
+	log->file = fd >= 0 ? fdopen(fd, anew ? "w" : "a+") : NULL;
 	if (!log->file) {
 		snprintf(why, why_size, "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return false;
 	}
 	if (resume != RESUME_NOT && !read_log(log, log->file, resume, why, why_size)) {
