@@ -29,12 +29,12 @@ bool lines_never_block(const struct lines *l)
 /* Whether a whole line is there; its size with its end, which the last line may lack. */
 static bool whole_line(struct lines *l, size_t *ret_size)
 {
-	const char *from = l->held.data + l->start;
 	size_t held = l->held.size - l->start;
-	const char *end;
+	const char *from, *end;
 
 	if (held == 0)
 		return false;
+	from = l->held.data + l->start;
 	end = memchr(from + l->scanned, '\n', held - l->scanned);
 	if (!end && !l->ended) {
 		l->scanned = held;

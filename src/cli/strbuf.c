@@ -153,7 +153,8 @@ static void json_string(struct strbuf *s, const char *data, size_t size, bool lo
 		}
 		plain = ++i;
 	}
-	sb_put(s, data + plain, size - plain);
+	if (size > plain)
+		sb_put(s, data + plain, size - plain);
 	sb_char(s, '"');
 }
 
