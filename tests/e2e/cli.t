@@ -237,7 +237,8 @@ subtest 'interrupted' => sub {
 	ok(poll_until(sub { from_json(gather(qw(stats -o json))->{out})->{jobs}{running} >= 100 }), 'a map runs');
 	$process->signal('INT');
 	is($process->wait->{status}, 130, 'SIGINT');
-	is(gather(qw(ls --queue many --state running -o id))->{out}, '', 'cancels all of it');
+	ok(poll_until(sub { gather(qw(ls --queue many --state running -o id))->{out} eq '' }), 'cancels all of it');
+	is(gather(qw(ls --queue many --state ready -o id))->{out}, '', '... nothing of it waits');
 };
 
 subtest 'no daemon' => sub {
@@ -300,8 +301,8 @@ subtest 'the terminal and its absence' => sub {
 };
 
 subtest 'output that nobody takes' => sub {
-	my $did = $cli->run({ program => 'sh' }, '-c', '"$0" ls --limit 5000 | head -n 1; "$0" run hash text=abc >/dev/full; echo "status $?"',
-		$cli->program);
+	my $command = '"$0" ls --limit 5000 | head -n 1; "$0" run hash text=abc >/dev/full; echo "status $?"';
+	my $did = $cli->run({ program => 'sh' }, '-c', $command, $cli->program);
 	like($did->{out}, qr/^ID .*\nstatus 1\n\z/, 'a closed pipe ends it in silence, a full disk fails');
 	like($did->{err}, qr/^gather: cannot write the output: No space left on device\n\z/, 'and is said');
 };

@@ -54,9 +54,8 @@ subtest 'files' => sub {
 	for my $name (qw(async attributes client http stream worker)) { ok(-f "$at/include/gather/$name.h", "gather/$name.h") }
 	for my $name (qw(hash http noop sleep)) { ok(-f "$lib/gather/workers/$name.so", "the job type $name") }
 	for my $name (qw(libgather.so libgather.a libgatherclient.so libgatherclient.a)) { ok(-e "$lib/$name", $name) }
-	for my $path (qw(systemd/system/gatherd.service systemd/system/gatherd.socket sysusers.d/gatherd.conf tmpfiles.d/gatherd.conf)) {
-		ok(-f "$at/lib/$path", $path);
-	}
+	for my $path (map { "systemd/system/gatherd.$_" } qw(service socket)) { ok(-f "$at/lib/$path", $path) }
+	for my $path (map { "$_.d/gatherd.conf" } qw(sysusers tmpfiles)) { ok(-f "$at/lib/$path", $path) }
 	for my $page (qw(man1/gather.1 man5/gatherd.conf.5 man8/gatherd.8)) { ok(-f "$at/share/man/$page", $page) }
 	my $strays = shell("find . -path '.$prefix' -prune -o ! -type d -print");
 	is($strays->{out}, '', 'nothing outside the prefix');
@@ -90,7 +89,8 @@ subtest 'it runs from there' => sub {
 	is($did->{status}, 0, 'gather --local') or diag($did->{err});
 	like(from_json($did->{out})->{result}{digest}, qr/^ba7816bf/, '... runs a job');
 	my $daemon = Gather::Daemon->new(program => "$at/bin/gatherd", workers => 1)->start;
-	is($cli->run({ program => "$at/bin/gather", env => { GATHER_SOCKET => $daemon->socket } }, qw(run noop))->{status}, 0, 'gatherd');
+	$did = $cli->run({ program => "$at/bin/gather", env => { GATHER_SOCKET => $daemon->socket } }, qw(run noop));
+	is($did->{status}, 0, 'gatherd');
 	is($daemon->stop, 0, '... and it stops');
 };
 

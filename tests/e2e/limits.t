@@ -115,7 +115,8 @@ subtest 'a worker with few descriptors for its jobs' => sub {
 	require Gather::WebServer;
 	my $web = Gather::WebServer->new;
 	my $daemon = limited(256, workers => 1, 'http.allow' => ['127.0.0.1'])->start;
-	$daemon->log_like(qr/256 descriptors suffice for \d+ net jobs at once.*raise LimitNOFILE or ulimit -Hn/, 'it says what it can do');
+	$daemon->log_like(qr/256 descriptors suffice for \d+ net jobs at once.*raise LimitNOFILE or ulimit -Hn/,
+		'it says what it can do');
 	my $cli = Gather::Cli->new(socket => $daemon->socket);
 	my $did = $cli->run('fetch', '-j', 500, '-o', 'jsonl', $web->url('/delay/100/10?[1-500]'));
 	my @objects = Gather::Cli::json_lines($did->{out});

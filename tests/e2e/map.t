@@ -89,7 +89,8 @@ subtest 'failures' => sub {
 	my $did = map_lines(join('', map { $web->url("/status/$_") . "\n" } 200, 404, 200, 503), qw(http url={} -k));
 	is($did->{status}, 1, 'status 1');
 	is($did->{out}, "status 200\nstatus 200\n", 'the results');
-	like($did->{err}, qr{^\S+/status/404: HTTP 404 Not Found\n\S+/status/503: HTTP 503 Service Unavailable\n}, 'the failures, by line');
+	like($did->{err}, qr{^\S+/status/404: HTTP 404 Not Found\n\S+/status/503: HTTP 503 Service Unavailable\n},
+		'the failures, by line');
 	like($did->{err}, qr/^4 done  2 ok  2 failed \(1 http 404, 1 http 503\)/m, 'the summary, by kind');
 	like($did->{err}, qr/--joblog FILE --resume-failed/, 'and how to rerun them');
 	$did = map_lines("0\nsoon\n-1\n", qw(sleep seconds={} -k -o jsonl));
@@ -136,7 +137,8 @@ subtest 'the job log' => sub {
 	is_deeply([ sort keys %{ $rows[0] } ],
 		[ sort qw(Seq Host Starttime JobRuntime Send Receive Exitval Signal Command) ], "... in GNU parallel's columns");
 	like($rows[0]{Command}, qr{^gather run http url=http://127\.0\.0\.1:\d+/good1$}, '... and the command that runs it alone');
-	like($did->{err}, qr/^rerun failures: gather map -j 4 --joblog \S+ --resume-failed http 'url=\{\}' < LIST$/m, 'the summary tells');
+	like($did->{err}, qr/^rerun failures: gather map -j 4 --joblog \S+ --resume-failed http 'url=\{\}' < LIST$/m,
+		'the summary tells');
 
 	# What the summary tells, typed into a shell.
 	my ($command) = $did->{err} =~ /^rerun failures: (.*)$/m;

@@ -63,8 +63,8 @@ subtest 'a job' => sub {
 	is_deeply([ @{ $records->next }{qw(kind ref status)} ], [ 'RESPONSE', 10, 200 ], '... and nothing after it');
 	$records->send(submit(11, 'noop', '{}', flags => 0), request(12, 'GET', '/healthz'));
 	is($records->next->{ref}, 12, 'neither');
-	$records->send(submit(0xffff_ffff_ffff_ffff, 'noop'));
-	is($records->next->{ref}, 0xffff_ffff_ffff_ffff, 'any tag');
+	$records->send(submit(~0, 'noop'));
+	is($records->next->{ref}, ~0, 'any tag');
 };
 
 subtest 'refusals' => sub {
@@ -226,7 +226,8 @@ subtest 'cut off' => sub {
 		$hasty->send(submit(1, 'noop', '{}', flags => WANT_ACCEPTED, options => '{"queue":"hasty"}'));
 		$hasty->close;
 	}
-	ok(poll_until(sub { @{ (http_json($socket, 'GET', '/v1/jobs?queue=hasty'))[1]{jobs} } == 20 }), 'gone before the acknowledgement');
+	ok(poll_until(sub { @{ (http_json($socket, 'GET', '/v1/jobs?queue=hasty'))[1]{jobs} } == 20 }),
+		'gone before the acknowledgement');
 	serves_on('gone before the acknowledgement');
 };
 

@@ -257,18 +257,23 @@ sub connect {
 	return IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $self->socket);
 }
 
+# At the very end there is no Test::Builder to ask any more.
+my $passed;
+END { $passed = Test::More->builder->is_passing }
+
 sub DESTROY {
 	my ($self) = @_;
 	local ($?, $!, $@);
+	my $passing = ${^GLOBAL_PHASE} eq 'DESTRUCT' ? $passed : Test::More->builder->is_passing;
 
 	if ($self->{pid}) {
 		kill KILL => $self->{pid};
 		waitpid $self->{pid}, 0;
 	}
-	if (Test::More->builder->is_passing && !$ENV{GATHER_TEST_KEEP}) {
+	if ($passing && !$ENV{GATHER_TEST_KEEP}) {
 		File::Path::remove_tree($self->dir, { safe => 1 });
 	} else {
-		Test::More::diag("kept: $self->{dir}");
+		print STDERR "# kept: $self->{dir}\n";
 	}
 	return;
 }
