@@ -222,9 +222,26 @@ static int set_body(ga_job *job, struct http_build *b, char *body, size_t size, 
 	return 0;
 }
 
+/* As JSON, with numbers like real_text()'s. NULL: no memory. */
+static char *json_text(const json_t *value)
+{
+	for (size_t digits = 15; digits < 17; digits++) {
+		char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY |
+						       JSON_REAL_PRECISION(digits));
+		json_t *again = text ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+		bool same = json_equal(value, again);
+
+		json_decref(again);
+		if (same || !text)
+			return text;
+		free(text);
+	}
+	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 static int build_json(ga_job *job, struct http_build *b)
 {
-	char *text = json_dumps(ga_job_json(job, "json"), JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_text(ga_job_json(job, "json"));
 
 	return set_body(job, b, text, text ? strlen(text) : 0, "application/json");
 }

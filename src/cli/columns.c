@@ -21,7 +21,7 @@ void put_value(struct strbuf *out, const json_t *value)
 		sb_printf(out, "%.10g", json_real_value(value));
 		break;
 	default:
-		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		text = document_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
 		sb_text(out, text ? text : "?");
 		free(text);
 	}
@@ -134,10 +134,25 @@ void put_table(struct strbuf *out, const json_t *rows, const struct column *colu
 	sb_free(&cell);
 }
 
+char *document_text(const json_t *document, size_t flags)
+{
+	for (size_t digits = 15; digits < 17; digits++) {
+		char *text = json_dumps(document, flags | JSON_REAL_PRECISION(digits));
+		json_t *again = text ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+		bool same = json_equal(document, again);
+
+		json_decref(again);
+		if (same || !text)
+			return text;
+		free(text);
+	}
+	return json_dumps(document, flags);
+}
+
 void put_document(struct strbuf *out, const json_t *document, enum format format)
 {
 	size_t flags = format == FORMAT_JSONL ? JSON_COMPACT : JSON_INDENT(2);
-	char *text = json_dumps(document, flags | JSON_ENCODE_ANY);
+	char *text = document_text(document, flags | JSON_ENCODE_ANY);
 
 	if (!text)
 		return;

@@ -18,6 +18,8 @@ void put_value(struct strbuf *out, const json_t *value);
 void put_instant(struct strbuf *out, const json_t *value);
 /* A table with its titles; a column that no row has a value for is left out. */
 void put_table(struct strbuf *out, const json_t *rows, const struct column *columns);
+/* As json_dumps(), with the fewest digits that give the same numbers again: 0.2, not 0.20000000000000001. */
+char *document_text(const json_t *document, size_t flags);
 /* As JSON, indented, or compact with JSONL. */
 void put_document(struct strbuf *out, const json_t *document, enum format format);
 

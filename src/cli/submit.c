@@ -1,5 +1,6 @@
 #include "arguments.h"
 #include "bulk.h"
+#include "columns.h"
 #include "job_fields.h"
 #include "output.h"
 #include "results.h"
@@ -118,7 +119,7 @@ static char *take_text(json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
 	char *text = json_is_string(value) ? strdup(json_string_value(value))
-		     : value               ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY)
+		     : value               ? document_text(value, JSON_COMPACT | JSON_ENCODE_ANY)
 					   : NULL;
 
 	json_object_del(object, key);

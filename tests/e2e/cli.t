@@ -126,6 +126,9 @@ subtest 'submit, wait, show, result, why' => sub {
 	runs('wait -o id', [ 'wait', '-o', 'id', $id ], 0, qr/^$id\n\z/, undef);
 	runs('show', [ 'show', $id ], 0, qr/^id +$id\nstate +succeeded\n.*^type +hash$/ms, undef);
 	is(from_json(gather('show', '-o', 'jsonl', $id)->{out})->{args}{text}, 'abc', 'show -o jsonl has the arguments');
+	my $half = submit('sleep', 'seconds=0.1');
+	runs('numbers as they were written', [ 'show', $half ], 0, qr/^args +\{"seconds":0\.1\}$/m, undef);
+	like(gather('show', '-o', 'jsonl', $half)->{out}, qr/"seconds":0\.1\}/, '... also as JSON');
 	runs('result', [ 'result', $id ], 0, qr/ba7816bf/, undef);
 	runs('result -o jsonl', [ 'result', '-o', 'jsonl', $id ], 0, qr/^\{"id":"$id","body":.*\}\n\z/, undef);
 	runs('why', [ 'why', $id ], 0, qr/finished: succeeded/, undef);

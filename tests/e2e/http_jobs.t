@@ -184,6 +184,7 @@ subtest 'requests' => sub {
 	my $job = $echo->(json => { n => 1, text => "\x{e4}" });
 	is_deeply(JSON::PP->new->decode($job->{body}), { n => 1, text => "\x{e4}" }, 'json');
 	is($job->{result}{content_type}, 'application/json', '... with its type');
+	is($echo->(json => [ 0.1, 5, -1.5e-7 ])->{body}, '[0.1,5,-1.5e-7]', '... numbers as they were');
 	is($job->{result}{headers}{'x-method'}, 'POST', '... posted');
 	$job = $echo->(form => { a => 'x y&z', b => [ 1, JSON::PP::true ], c => 0.1 });
 	is(join('&', sort split /&/, $job->{body}), 'a=x+y%26z&b=1&b=true&c=0.1', 'form');
