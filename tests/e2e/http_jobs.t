@@ -16,7 +16,7 @@ my $web = Gather::WebServer->new;
 # A proxy of the environment would be used by many; it must not be.
 my $daemon = Gather::Daemon->new(
 	workers      => 1,
-	'http.allow' => ['127.0.0.1'],
+	'http.allow' => [ '127.0.0.1', '::1' ],
 	env          => { http_proxy => 'http://127.0.0.1:9', ALL_PROXY => 'http://127.0.0.1:9' }
 )->start;
 
@@ -46,7 +46,7 @@ subtest 'addresses that are shut' => sub {
 	my $port = $web->port;
 	my @private = (
 		[ "127.0.0.1:$port",          qr/127\.0\.0\.1 is a loopback address; allow it in gatherd\.conf: http\.allow = \{"127\./ ],
-		[ "localhost:$port",          qr/localhost \(127\.0\.0\.1\) is a loopback.*http\.allow/ ],
+		[ "localhost:$port",          qr/localhost \((127\.0\.0\.1|::1)\) is a loopback.*http\.allow/ ],
 		[ "2130706433:$port",         qr/loopback.*http\.allow/ ],
 		[ "0x7f.1:$port",             qr/loopback.*http\.allow/ ],
 		[ "0177.0.0.1:$port",         qr/loopback.*http\.allow/ ],

@@ -1,6 +1,7 @@
 # The binary door: what it answers, and what it refuses.
 use strict;
 use warnings;
+no warnings 'portable'; # numbers of 64 bits
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Gather::Daemon qw(poll_until);
