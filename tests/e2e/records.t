@@ -168,11 +168,10 @@ subtest 'headers that are wrong' => sub {
 	is_refused('a worker on the door', record(1, 0, pack('V Q< Q< Q< V4', 0, 1, 2, 3, 1, 1, 1, 1), ["\0" x 7]));
 	serves_on('after all of them');
 
-	# Another first byte is another door: HTTP.
+	# Another first byte is another door: HTTP, which waits for the end of its head.
 	my $records = records();
-	$records->send(record(SUBMIT, 1, '', [ 'noop', '', '' ], magic => 0xd8));
-	$records->handle->shutdown(1);
-	my $answer = Gather::Http::read_until($records->handle, 10, sub { 0 });
+	$records->send(record(SUBMIT, 1, '', [ 'noop', '', '' ], magic => 0xd8), "\r\n\r\n");
+	my $answer = Gather::Http::read_until($records->handle, 10, \&Gather::Http::is_complete);
 	like($answer, qr{^(HTTP/1\.\d 400 |$)}, 'wrong magic at the start: refused as HTTP, or closed');
 	is_refused('wrong magic later', record(ABORT, 1, '', []), record(SUBMIT, 1, '', [ 'noop', '', '' ], magic => 0));
 	serves_on('wrong magic');
