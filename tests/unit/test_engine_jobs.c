@@ -543,36 +543,6 @@ static void results_expire_each_at_its_time(void **state)
 	rig_close(&rig);
 }
 
-static void the_counters_tell_what_happened(void **state)
-{
-	struct engine_counts counts;
-	struct job *jobs[4];
-	struct rig rig;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ 0 });
-	rig_worker(&rig, 0, 1, 3);
-	for (int i = 0; i < 4; i++)
-		jobs[i] = rig_submit(
-			&rig, (struct submission){
-				      .retries = { .max = 1, .initial_ms = 5, .maximum_ms = 5 } });
-	rig_turn(&rig);
-	rig_succeed(&rig, jobs[0]);
-	rig_fail(&rig, jobs[1], false);
-	rig_fail(&rig, jobs[2], true);
-	assert_int_equal(engine_cancel(rig.e, jobs[3]), 0);
-	rig_turn(&rig);
-	engine_counts(rig.e, &counts);
-	assert_int_equal(counts.submitted, 4);
-	assert_int_equal(counts.succeeded, 1);
-	assert_int_equal(counts.failed, 1);
-	assert_int_equal(counts.cancelled, 1);
-	assert_int_equal(counts.retried, 1);
-	assert_int_equal(counts.jobs[JOB_RETRYING], 1);
-	assert_int_equal(counts.jobs[JOB_READY] + counts.jobs[JOB_RUNNING], 0);
-	rig_close(&rig);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,7 +564,6 @@ int main(void)
 		cmocka_unit_test(what_is_kept_is_bounded_by_bytes),
 		cmocka_unit_test(a_job_too_big_to_keep_is_still_told_of),
 		cmocka_unit_test(results_expire_each_at_its_time),
-		cmocka_unit_test(the_counters_tell_what_happened),
 	};
 
 	return TAP_RUN(tests);
