@@ -6,14 +6,15 @@
 #include "front_http.h"
 #include "job_wait.h"
 #include "log.h"
+#include "random.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define PULSE (250 * NSEC_PER_MSEC)
-#define FAREWELL                                                                                   \
-	NSEC_PER_SEC /* at most, for answers to leave; the supervisor waits for twice that */
+/* At most, for answers to leave; the supervisor waits for twice that. */
+#define FAREWELL NSEC_PER_SEC
 #define EXIT_CONFIG 78
 #define DESCRIPTORS_OWN 64
 #define DESCRIPTORS_A_WORKER 2
@@ -62,6 +63,7 @@ static int make_engine(struct broker *b)
 		.result_ttl = b->conf->result_ttl,
 		.failed_ttl = b->conf->failed_ttl,
 	};
+	struct random random;
 	int r = epoch_next(b->conf->state_dir, &b->epoch);
 
 	if (r < 0) {
@@ -70,7 +72,8 @@ static int make_engine(struct broker *b)
 		return r;
 	}
 	options.epoch = b->epoch;
-	options.seed = (uint64_t)clock_wall() ^ (uint64_t)getpid() << 32;
+	random_seed_from_system(&random);
+	options.seed = random_next(&random);
 	return engine_new(&options, &b->engine);
 }
 
