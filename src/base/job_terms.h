@@ -5,15 +5,16 @@
  */
 #pragma once
 #include "compiler.h"
+#include <stdbool.h>
 
 enum job_class { CLASS_LIGHT, CLASS_NET, CLASS_PROC, CLASS_CPU, CLASS_COUNT };
 
 /*
- *   ready -> running -> succeeded
- *     ^         |-----> failed      (not retryable, or no retries left) -> ready, by hand
- *     |         |-----> cancelled   (also from ready and retrying)
- *     |         |-----> retrying -> ready
- *     '---------'  worker lost
+ *  accepted -> scheduled -> ready -> running -> succeeded
+ *        |         ^          ^         |-----> failed     (not retryable, or no retries left) -> ready, by hand
+ *        |         |          |         |-----> retrying -> ready
+ *        '---> blocked -------|         |-----> cancelled, expired (deadline); also from every state before
+ *           (a group's turn)  '---------'  worker lost
  */
 enum job_state {
 	JOB_READY = 1,
@@ -22,8 +23,18 @@ enum job_state {
 	JOB_SUCCEEDED = 4,
 	JOB_FAILED = 5,
 	JOB_CANCELLED = 6,
+	JOB_SCHEDULED = 7, /* its time is to come */
+	JOB_BLOCKED = 8,   /* its group lets it start later */
+	JOB_EXPIRED = 9,   /* its deadline passed */
+	JOB_ACCEPTED = 10, /* the store decides whether its idempotency key is new */
 };
-#define JOB_STATE_LIMIT 7
+#define JOB_STATE_LIMIT 11
+#define JOB_STATES_FINAL (1u << JOB_SUCCEEDED | 1u << JOB_FAILED | 1u << JOB_CANCELLED | 1u << JOB_EXPIRED)
+
+static inline bool job_state_is_final(enum job_state state)
+{
+	return JOB_STATES_FINAL >> state & 1;
+}
 
 /* How an attempt ended, as its worker says. */
 enum job_outcome {
@@ -39,4 +50,6 @@ enum job_durability { DURABILITY_MEMORY = 0, DURABILITY_WRITE = 1, DURABILITY_FS
 
 const char *job_state_name(enum job_state state); /* "ready", ... or "?" */
 int job_state_parse(const char *name, enum job_state *ret_state) GA_MUST_CHECK; /* -EINVAL */
+const char *job_durability_name(enum job_durability durability); /* "memory", ... */
+int job_durability_parse(const char *name, enum job_durability *ret_durability) GA_MUST_CHECK; /* -EINVAL */
 const char *job_class_name(enum job_class job_class); /* "light", ... or "?" */

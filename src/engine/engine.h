@@ -7,8 +7,10 @@
  * comes in only to make ids.
  *
  * Invariants, checked by engine_check(): a job is in exactly one state and in exactly the lists of that state; an
- * attempt is dispatched once; per worker and class, held <= capacity; ready jobs of one (queue, class) leave by
- * priority, then in order of acceptance; counters equal recounts.
+ * attempt is dispatched once; per worker and class, held <= capacity; no limit of a queue or key is exceeded; ready
+ * jobs of one (queue, class, key) leave by priority, then in order of acceptance; counters equal recounts.
+ *
+ * More of it: engine_durable.h (changes, commits, recovery), engine_limits.h, engine_groups.h, engine_view.h.
  */
 #pragma once
 #include "bytes.h"
@@ -20,6 +22,7 @@
 
 struct engine;
 struct engine_options {
+	uint64_t first_sequence; /* above all that are stored. 0: 1 */
 	uint32_t epoch;          /* the broker's, new at each start: high half of every token */
 	uint64_t seed;           /* of jitter and ids */
 	uint32_t max_jobs;       /* unfinished ones; then submissions are refused. 0: 1,000,000 */
@@ -42,22 +45,38 @@ int64_t engine_next_due(const struct engine *e); /* when engine_advance() has to
 struct submission {
 	uint16_t type; /* index in the table of types; opaque here */
 	enum job_class job_class;
+	enum job_durability durability; /* but memory: what happens to the job is a change, see engine_durable.h */
 	struct span queue;  /* name; "" is "default" */
 	struct bytes *args; /* a reference is taken */
+	struct span options; /* all that was asked for besides, as text: kept with the job, opaque here */
 	int8_t priority;
 	bool detached;       /* goes on when its client leaves */
+	bool at_most_once;   /* an attempt that is lost is the last: `outcome_unknown` */
 	uint32_t timeout_ms; /* of one attempt; enforced by the worker */
 	struct retry_policy retries;
 	uint64_t client; /* 0: nobody's; else the caller's name for who submitted, given back in `struct job` */
 	uint64_t tag;       /* the client's own name for it */
-	int64_t result_ttl; /* 0: the engine's default */
+	int64_t result_ttl, failed_ttl; /* 0: the engine's default */
+	int64_t due;      /* engine time before which it doesn't start; 0: none */
+	int64_t deadline; /* engine time at which it is EXPIRED if it hasn't finished; 0: none */
+	struct span limit_key;  /* whose limits it counts for; empty: none */
+	struct span unique_key; /* at most one unfinished job has it; empty: any number */
+	struct span key;        /* idempotency key; empty: none */
+	uint8_t payload[16];    /* digest of what is submitted under the key */
+	struct group *group;    /* it becomes this one's member number `member`; NULL: none */
+	uint32_t member;
+	bool blocked; /* BLOCKED until its group releases it */
+	bool exempt;  /* from the limits at the door: a member, a child, a webhook of what was accepted before */
 };
 
-/* Accept a job: READY. -ENOBUFS: max_jobs reached; -EDQUOT: max_args_bytes; -ENOSPC: it names one queue too many; -EINVAL: priority, class or the queue's name is none; -ENOMEM.
- * Then nothing changed. */
+/* Accept a job: 0. Or 1: it is a job that there is already, by its key (same payload) or its unique key, and
+ * *ret_job is that one. -ENOTUNIQ: the key was used with another payload (*ret_job is that job); -ENOBUFS: max_jobs
+ * reached; -EDQUOT: max_args_bytes; -ENOSPC: it names one queue or limit key too many; -EAGAIN: its queue or limit key
+ * has max_pending jobs; -EINVAL: priority, class, durability or the queue's name is none; -ENOMEM. Then nothing changed.
+ * A durable job with an idempotency key is ACCEPTED until its first change is committed or refused. */
 int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
 /* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer
- * kept. */
+ * kept; -ENODATA: durable and not here: ask the store. */
 int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) GA_MUST_CHECK;
 /* Ask for a job's end: at once if it waits; a running one gets ACTION_CANCEL and ends with its result (a success that
  * arrives first stands; anything else then counts as cancelled). -EALREADY: it has finished; -ENOMEM: not asked. */
@@ -98,11 +117,19 @@ int engine_worker_joined(struct engine *e, const struct engine_worker *w) GA_MUS
 bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token);
 /* No new jobs to it; those it holds may end or come back. */
 void engine_worker_drains(struct engine *e, uint32_t slot);
-/* It is dead: its jobs are ready again, uncharged, but the one with token `culprit` (0: none) is charged with a crash
- * by `signal` (0: a hang; below 0: it exited, with status -1 - signal); at MAX_CRASHES it fails for good. Tokens it no longer holds don't matter. */
+/* It has named all that it holds: what else it should hold (it was restored from a store) is ready again, uncharged. */
+void engine_worker_told(struct engine *e, uint32_t slot);
+/* How a worker died. */
+struct engine_death {
+	uint64_t culprit; /* token of the attempt that was on its CPU; 0: unknown. One it no longer holds doesn't matter */
+	int signal;       /* that killed it; 0: a hang; below 0: it exited, with status -1 - signal */
+	bool asked;       /* it was told to end: nobody is to blame */
+};
+/* It is dead: its jobs are ready again, uncharged, but for the culprit, charged with a crash. What follows from charges
+ * and from deaths without a culprit: crashes.c. */
 #define MAX_CRASHES 3
-void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
-			int signal);
+void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation,
+			const struct engine_death *death);
 
 struct attempt_result {
 	uint64_t token;
@@ -111,28 +138,39 @@ struct attempt_result {
 	uint32_t retry_after_ms;
 	uint32_t elapsed_us;
 	struct span code, message; /* of the error; empty on success */
+	bool busy;                 /* the other side asks to be spared: its limit key slows down */
 	struct span meta;          /* JSON object, or empty */
 	struct span body;
 };
-/* -ESTALE: not a current attempt of this slot's (late, double, foreign): ignored and counted. Acknowledge it all the
- * same.
- * -ENOMEM: nothing changed, the attempt still runs: don't acknowledge it. */
+/* 0: an ACTION_ENDED with its token says when it may be acknowledged. -ESTALE: not a current attempt of this slot's
+ * (late, double, foreign): ignored and counted; acknowledge it at once. -ENOMEM: nothing changed, the attempt still
+ * runs: don't acknowledge it. */
 int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
 /* A slot that an abandoned attempt withheld is free again. */
 void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class);
 
 /* ---- actions ---- */
+/* Actions of durable jobs are withheld until what they tell of is committed. */
 enum action_kind {
 	ACTION_DISPATCH, /* send job (attempt job->token) to worker `slot` */
 	ACTION_CANCEL,   /* tell worker `slot` to cancel `token` */
+	ACTION_ENDED,    /* the result of attempt `token` from worker `slot` is safe: acknowledge it */
 	ACTION_FINISHED, /* the job is in a final state: tell who waits for it */
 	ACTION_RETRYING, /* the job failed and waits for its next attempt */
+	ACTION_REFUSED,  /* the job's first save was refused, and it leaves: tell who waits for it */
+	ACTION_PROCEED,  /* the engine's own: never handed out */
+	ACTION_GROUP_FINISHED, /* `group` is: tell who waits for it; its job is NULL */
+	ACTION_SACRIFICE, /* a sacrificial worker is wanted in slot SACRIFICE_SLOT; no job */
+	ACTION_DISMISS,   /* it is no longer wanted; no job */
 };
 struct action {
 	enum action_kind kind;
 	uint32_t slot;
 	uint64_t token;
-	struct job *job;
+	union {
+		struct job *job;
+		struct group *group;
+	};
 };
 /* Hand ready jobs to free capacity, then return all actions since the last call, in order. The array is the engine's,
  * valid until engine_reap(); the events above must not be called between the two, but engine_delivered() may. */

@@ -1,7 +1,8 @@
 /*
  * job.h — one job, as the engine keeps it. Others read it; the engine's job_move() alone writes `state`.
  *
- * The fields stand by how they are used together, without gaps: a million pending jobs are a million of these.
+ * The fields stand by how they are used together, without gaps: a million pending jobs are a million of these. What jobs
+ * have in common stands once, in their profile; what few of them have, in their extra.
  */
 #pragma once
 #include "bytes.h"
@@ -12,6 +13,8 @@
 #include <stdbool.h>
 
 struct engine_queue;
+struct group;
+struct limit_key;
 
 struct retry_policy {
 	uint32_t initial_ms; /* wait before the second attempt */
@@ -21,10 +24,52 @@ struct retry_policy {
 	uint16_t max;        /* further attempts after the first */
 };
 
+/* On what terms jobs were submitted: immutable, shared by all that were submitted alike. */
+struct job_profile {
+	uint32_t users;
+	uint16_t type;      /* the submission's */
+	uint8_t job_class;  /* enum job_class */
+	uint8_t durability; /* enum job_durability */
+	int8_t priority;    /* -100 .. 100 */
+	bool detached;      /* they go on when their client leaves */
+	bool at_most_once;  /* an attempt that is lost is the last */
+	uint32_t timeout_ms; /* of one attempt */
+	struct retry_policy retries;
+	int64_t result_ttl, failed_ttl;
+	struct engine_queue *queue; /* its name: job_queue_name() */
+	struct bytes *options;      /* the submission's, or NULL */
+};
+
 struct job_error {
 	int signal; /* that ended its worker, or 0 */
 	char code[32];
 	char message[]; /* NUL-terminated */
+};
+
+/* An attempt that has ended, for the history. */
+struct job_note {
+	struct job_note *next; /* the one before */
+	uint16_t attempt;
+	uint32_t slot;
+	enum job_outcome outcome; /* 0: its worker died */
+	int64_t started_at, ended_at;
+	struct job_error *error;
+	bool saved; /* with a change */
+};
+
+/* What few jobs have. */
+struct job_extra {
+	struct job *job;
+	int64_t deadline; /* engine time; 0: none */
+	struct heap_node deadline_due;
+	struct bytes *key, *unique_key; /* idempotency, uniqueness */
+	uint8_t payload[16];
+	struct group *group; /* it is a member of; NULL: none */
+	uint32_t member;     /* its place there */
+	struct list siblings; /* in the group's list, if that keeps one */
+	struct job_note *notes; /* ended attempts, the latest first */
+	unsigned note_count;
+	void *baggage; /* the broker's: progress, log lines */
 };
 
 struct job {
@@ -32,33 +77,35 @@ struct job {
 	uint64_t sequence; /* of acceptance, from 1; FIFO within priority */
 	uint64_t token;    /* of the current or last attempt: epoch << 32 | counter; 0: none yet */
 	struct list mates; /* unfinished: jobs of the same client; finished: of the same lifetime */
-	struct engine_queue *queue; /* its name: job_queue_name() */
+	struct job_profile *profile;
 	struct bytes *args;
+	struct limit_key *key;   /* whose limits it counts for; NULL: none */
+	struct job_extra *extra; /* NULL: none of that */
 
-	struct heap_node due; /* RETRYING: next attempt; READY: among those that came back, or in no heap */
-	uint32_t slot;       /* of the worker that has or had it */
-	uint8_t state;       /* enum job_state */
-	uint8_t job_class;   /* enum job_class */
-	int8_t priority;     /* -100 .. 100 */
-	uint8_t crashes;     /* charged */
-	uint16_t attempts;   /* started */
-	uint16_t failures;   /* charged */
-	uint16_t type;       /* the submission's */
-	bool detached : 1;   /* goes on when its client leaves */
-	bool cancelling : 1; /* its end was asked for */
-	bool delivered : 1;  /* its client has the result */
-	bool untold : 1;     /* the engine's: its ACTION_FINISHED wasn't handed out yet */
-	bool gone : 1;       /* the engine's: it has left, and engine_reap() frees it */
-	uint32_t timeout_ms; /* of one attempt */
-	uint32_t elapsed_us; /* of the last attempt, as its worker says */
-	struct retry_policy retries;
+	struct heap_node due; /* SCHEDULED, RETRYING: when; READY: among those that came back, or in no heap */
+	uint32_t slot;        /* of the worker that has or had it */
+	uint16_t attempts;    /* started */
+	uint16_t failures;    /* charged */
+	uint8_t state;        /* enum job_state */
+	uint8_t crashes;      /* charged */
+	bool cancelling : 1;  /* its end was asked for */
+	bool expiring : 1;    /* because its deadline passed */
+	bool delivered : 1;   /* its client has the result */
+	bool untold : 1;      /* the engine's: its ACTION_FINISHED wasn't handed out yet */
+	bool gone : 1;        /* the engine's: it has left, and engine_reap() frees it */
+	bool stored : 1;      /* its first save was handed out */
+	bool changed : 1;     /* in the list of changes */
+	bool sync : 1;        /* what changed must survive a loss of power before it is told */
+	bool refused : 1;     /* its first save didn't happen: nothing may be told of it but that */
+	bool args_away : 1;   /* they are in the store alone */
+	bool suspect : 1;     /* it was on a worker that died for no known reason */
+	uint16_t pins;        /* changes and withheld actions that name it */
+	uint32_t elapsed_us;  /* of the last attempt, as its worker says */
 
-	struct uuid id;
+	struct uuid id; /* its first 48 bits: Unix ms of acceptance */
 	uint64_t client, tag;
 	int64_t accepted_at, started_at, finished_at; /* engine time; 0: not yet */
-	int64_t accepted_wall;                        /* Unix nanoseconds */
-	int64_t result_ttl;
 	struct bytes *meta, *body; /* the result; NULL: none */
 	struct job_error *error;   /* of the last failed attempt; NULL: none, or no memory for it */
 };
-_Static_assert(sizeof(struct job) <= 208, "a pending job has grown");
+_Static_assert(sizeof(struct job) <= 192, "a pending job has grown");
