@@ -35,6 +35,7 @@ struct conf {
 	int64_t hang_warn, hang_abort, hang_kill;       /* ns: 2 s, 10 s, 12 s */
 	int64_t broker_restarts, broker_restart_window; /* 3 in 60 s, then exit non-zero */
 	int64_t worker_restarts, worker_restart_window; /* 5 in 10 s, then every 30 s */
+	int64_t restart_delay, restart_delay_max;       /* ns: 100 ms doubling to 30 s */
 	char *log_level;                                /* error warning notice info debug */
 	struct conf_list http_allow; /* http.allow: addresses that http jobs may reach though private */
 };

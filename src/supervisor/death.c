@@ -53,6 +53,8 @@ void child_retry(struct supervisor *s, struct child *c, int64_t now)
 		.limit = (unsigned)(is_broker ? conf->broker_restarts : conf->worker_restarts),
 		.window = is_broker ? conf->broker_restart_window : conf->worker_restart_window,
 		.give_up = is_broker,
+		.first = conf->restart_delay,
+		.longest = conf->restart_delay_max,
 	};
 	char name[CHILD_NAME_SIZE];
 	int64_t wait = restart_after(&c->restart, &limits, c->started, now, random_unit(&s->random));

@@ -13,7 +13,9 @@ static bool is_past_limit(const struct restart *r, const struct restart_limits *
 int64_t restart_after(struct restart *r, const struct restart_limits *limits, int64_t started,
 		      int64_t now, double chance)
 {
-	int64_t wait = RESTART_LONGEST;
+	int64_t longest = limits->longest ? limits->longest : RESTART_LONGEST;
+	int64_t first = MIN(limits->first ? limits->first : RESTART_FIRST, longest);
+	int64_t wait = longest;
 
 	if (now - started >= limits->window)
 		r->level = 0;
@@ -24,7 +26,7 @@ int64_t restart_after(struct restart *r, const struct restart_limits *limits, in
 		r->level = 63; /* stays there until a child lives for a whole window */
 	}
 	if (r->level < 32) {
-		wait = MIN(RESTART_FIRST << r->level, RESTART_LONGEST);
+		wait = first > longest >> r->level ? longest : first << r->level;
 		r->level++;
 	}
 	return wait + (int64_t)((double)wait * 0.2 * chance);

@@ -1,8 +1,8 @@
 /*
  * restart.h — when a dead child is started again. Pure: it is told the time and the chance.
  *
- * The wait doubles from 100 ms to 30 s with each death, and starts over once a child has lived for a whole window.
- * More than `limit` deaths within `window`: the caller's child either waits the 30 s each time, or is given up.
+ * The wait doubles from the first (100 ms) to the longest (30 s) with each death, and starts over once a child has lived for a whole window.
+ * More than `limit` deaths within `window`: the caller's child either waits the longest each time, or is given up.
  */
 #pragma once
 #include "compiler.h"
@@ -18,8 +18,9 @@
 
 struct restart_limits {
 	unsigned limit;
-	int64_t window; /* ns */
-	bool give_up;   /* past the limit: RESTART_GIVE_UP instead of RESTART_LONGEST */
+	int64_t window;         /* ns */
+	bool give_up;           /* past the limit: RESTART_GIVE_UP instead of the longest wait */
+	int64_t first, longest; /* ns; 0: RESTART_FIRST, RESTART_LONGEST */
 };
 
 /* Zeroed: nothing has died yet. */

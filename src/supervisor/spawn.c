@@ -62,6 +62,8 @@ char **spawn_environment(char *const all[])
 		"GLIBC_TUNABLES=",
 		"MALLOC_",
 		"CMOCKA_",
+		"LD_PRELOAD=",
+		"GATHER_TEST_",
 	};
 	size_t count = 0, kept = 0;
 	char **environment;

@@ -38,6 +38,26 @@ static void the_wait_ends_at_the_longest(void **state GA_UNUSED)
 	assert_int_equal(wait, RESTART_LONGEST);
 }
 
+static void the_first_and_the_longest_wait_can_be_said(void **state GA_UNUSED)
+{
+	struct restart_limits limits = {
+		.limit = RESTART_MEMORY, .window = NSEC_PER_SEC, .first = 3, .longest = 10
+	};
+	static const int64_t wanted[] = { 3, 6, 10, 10 };
+	struct restart r = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		assert_int_equal(restart_after(&r, &limits, 0, 0, 0), wanted[i]);
+	limits.first = 20; /* the longest holds */
+	r = (struct restart){ 0 };
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(restart_after(&r, &limits, 0, 0, 0), limits.longest);
+	limits.limit = 0; /* passed by the first death */
+	limits.first = 3;
+	r = (struct restart){ 0 };
+	assert_int_equal(restart_after(&r, &limits, 0, 0, 0), limits.longest);
+}
+
 static void chance_adds_up_to_a_fifth(void **state GA_UNUSED)
 {
 	struct restart a = { 0 }, b = { 0 };
@@ -194,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_wait_doubles_with_each_death),
 		cmocka_unit_test(the_wait_ends_at_the_longest),
+		cmocka_unit_test(the_first_and_the_longest_wait_can_be_said),
 		cmocka_unit_test(chance_adds_up_to_a_fifth),
 		cmocka_unit_test(a_worker_past_its_limit_keeps_trying_at_the_longest),
 		cmocka_unit_test(a_child_that_lived_for_a_window_starts_over),
