@@ -1,3 +1,4 @@
+#include "reference.h"
 #include "type_internal.h"
 
 #include <errno.h>
@@ -5,8 +6,8 @@
 
 #define JSON_DEPTH_MAX 32
 
-/* The deepest nesting of the text, counted without a parser: jansson's own limit is 2,048, and fixed when it is built. */
-static unsigned nesting(struct span text)
+/* Counted without a parser: jansson's own limit is 2,048, and fixed when it is built. */
+unsigned json_nesting(struct span text)
 {
 	unsigned depth = 0, deepest = 0;
 	bool quoted = false;
@@ -33,7 +34,7 @@ int json_read_any(struct span text, const char *what, json_t **ret_value, struct
 	json_error_t error;
 	json_t *value;
 
-	if (nesting(text) > JSON_DEPTH_MAX)
+	if (json_nesting(text) > JSON_DEPTH_MAX)
 		return refuse(r, 400, "bad_json", "", "%s is nested more than %d deep", what,
 			      JSON_DEPTH_MAX);
 	value = json_loadb(text.data ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &error);
@@ -129,7 +130,17 @@ static int refuse_missing(const struct job_type *type, uint64_t missing, struct 
 		      p->name, param_takes(p, takes, sizeof(takes)));
 }
 
-int type_check_args(const struct job_type *type, const json_t *args, struct refusal *r)
+/* Whether the value is, or will become, what the results of others say: that is checked when they are known. */
+static bool is_open(const struct ga_param *p, const json_t *value)
+{
+	if (reference_is(value))
+		return true;
+	return p->type != GA_INTEGER && p->type != GA_NUMBER && p->type != GA_BOOLEAN &&
+	       reference_within(value);
+}
+
+static int check_args(const struct job_type *type, const json_t *args, bool references,
+		      struct refusal *r)
 {
 	uint64_t missing = type->required;
 	const char *name;
@@ -146,10 +157,22 @@ int type_check_args(const struct job_type *type, const json_t *args, struct refu
 			i++;
 		if (i == type->param_count)
 			return refuse_unknown(type, name, r);
-		error = param_check(&type->params[i], "args.", value, r);
-		if (error < 0)
-			return error;
+		if (!references || !is_open(&type->params[i], value)) {
+			error = param_check(&type->params[i], "args.", value, r);
+			if (error < 0)
+				return error;
+		}
 		missing &= ~(UINT64_C(1) << i);
 	}
 	return missing ? refuse_missing(type, missing, r) : 0;
+}
+
+int type_check_args(const struct job_type *type, const json_t *args, struct refusal *r)
+{
+	return check_args(type, args, false, r);
+}
+
+int type_check_template(const struct job_type *type, const json_t *args, struct refusal *r)
+{
+	return check_args(type, args, true, r);
 }

@@ -7,6 +7,8 @@
 #define TYPE_PARAMS_MAX 64 /* a bit each in job_type.required */
 #define TYPE_NAME_MAX 64
 
+/* The deepest nesting of arrays and objects in the text. */
+unsigned json_nesting(struct span text);
 /* "text", "integer", ...; NULL: no such type. */
 const char *param_type_name(enum ga_param_type type);
 /* What a parameter takes, e.g. `a whole number from 1 to 10`, into `out`; returns out. */

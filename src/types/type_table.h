@@ -37,6 +37,8 @@ const struct job_type *type_find(const struct type_table *t, struct span name);
 /* Check arguments (a JSON object, or NULL for none) against a type's parameters. On -EINVAL `r` names the field
  * ("args.url") and what it takes; unknown names get the nearest known one. */
 int type_check_args(const struct job_type *type, const json_t *args, struct refusal *r) GA_MUST_CHECK;
+/* The same for arguments whose values may still be references to earlier results (reference.h). */
+int type_check_template(const struct job_type *type, const json_t *args, struct refusal *r) GA_MUST_CHECK;
 /* Read strict JSON text (UTF-8, no duplicate keys, depth <= 32, nothing behind it): an object or an array. */
 int json_read_any(struct span text, const char *what, json_t **ret_value,
 		  struct refusal *r) GA_MUST_CHECK;

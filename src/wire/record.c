@@ -277,6 +277,8 @@ static const struct layout layouts[RECORD_RESPONSE + 1] = {
 	[RECORD_HELLO] = { LAYOUT(44, 1, RUN(hello.held)), .put = put_hello, .get = get_hello },
 	[RECORD_WELCOME] = { LAYOUT(4, 1, RUN(welcome.kept)), .put = put_welcome, .get = get_welcome },
 	[RECORD_JOB] = { LAYOUT(24, 1, RUN(job.args)), .put = put_job, .get = get_job },
+	[RECORD_JOB_INPUTS] = { LAYOUT(24, 2, RUN(job.args), RUN(job.inputs)), .put = put_job,
+				.get = get_job },
 	[RECORD_RESULT] = { LAYOUT(12, 4, RUN(result.code), RUN(result.message), RUN(result.meta),
 				   RUN(result.body)),
 			    .flags = FLAG_RETRYABLE, .put = put_result, .get = get_result },

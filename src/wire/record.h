@@ -31,6 +31,7 @@ enum record_kind {
 	RECORD_CANCEL,     /* broker: end this attempt */
 	RECORD_DRAIN,      /* broker: finish what you hold, return what you haven't begun */
 	RECORD_SLOT_FREED, /* worker: an abandoned attempt has ended after all */
+	RECORD_JOB_INPUTS, /* broker: a JOB, with the results that its arguments refer to */
 	/* client <-> broker */
 	RECORD_SUBMIT = 32, /* client: a job */
 	RECORD_ACCEPTED,    /* broker: its id */
@@ -51,11 +52,12 @@ struct record_welcome {
 	uint32_t epoch;
 	struct span kept; /* tokens to keep; the others it held are to be cancelled and forgotten */
 };
-struct record_job { /* ref: token */
+struct record_job { /* ref: token; JOB and JOB_INPUTS */
 	struct uuid id;
 	uint16_t type, attempt;
 	uint32_t timeout_ms;
-	struct span args; /* JSON text; empty: none */
+	struct span args;   /* JSON text; empty: none */
+	struct span inputs; /* JOB_INPUTS only: JSON object, by whose result it is */
 };
 struct record_result { /* ref: token */
 	enum job_outcome outcome;

@@ -171,6 +171,33 @@ static int attempt_put_off(struct ga_job *job, struct span args)
 	return 0;
 }
 
+/* Begin, or wait until some results are acknowledged; the text is borrowed. */
+static void take_args(struct ga_job *job, struct span args)
+{
+	if (GA_UNLIKELY(!may_begin(attempt_runner(job)))) {
+		if (attempt_put_off(job, args) < 0)
+			attempt_end_unrun(job, OUTCOME_RETURNED);
+		return;
+	}
+	job->text = (char *)(uintptr_t)args.data; /* attempt_begin() parses it at once */
+	job->text_size = (uint32_t)args.size;
+	attempt_begin(job);
+}
+
+static void take_with_inputs(struct ga_job *job, const struct record_job *record)
+{
+	struct refusal refusal;
+	char *args = inputs_fill(record, &refusal);
+
+	if (args) {
+		take_args(job, span_of(args));
+	} else {
+		attempt_error(job, false, "bad_argument", refusal.message);
+		attempt_end_unrun(job, OUTCOME_FAILED);
+	}
+	free(args);
+}
+
 void runner_take(struct runner *r, uint64_t token, const struct record_job *record)
 {
 	struct ga_job *job;
@@ -192,14 +219,10 @@ void runner_take(struct runner *r, uint64_t token, const struct record_job *reco
 		attempt_end_unrun(job, OUTCOME_RETURNED);
 		return;
 	}
-	if (GA_UNLIKELY(!may_begin(r))) {
-		if (attempt_put_off(job, record->args) < 0)
-			attempt_end_unrun(job, OUTCOME_RETURNED);
-		return;
-	}
-	job->text = (char *)(uintptr_t)record->args.data; /* borrowed: attempt_begin() parses it at once */
-	job->text_size = (uint32_t)record->args.size;
-	attempt_begin(job);
+	if (record->inputs.size > 0)
+		take_with_inputs(job, record);
+	else
+		take_args(job, record->args);
 }
 
 /* A WAITING attempt leaves the queue. */

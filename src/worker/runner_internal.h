@@ -53,6 +53,9 @@ void attempt_begin(struct ga_job *job);
 /* Ask a RUNNING one to end. */
 void attempt_stop(struct ga_job *job, enum attempt_stop why);
 
+/* runner_inputs.c: the job's arguments with what they refer to filled in, to be freed; NULL: `r` says why not. */
+char *inputs_fill(const struct record_job *record, struct refusal *r);
+
 /* runner_end.c: its handler has ended with `result`. */
 void attempt_settle(struct ga_job *job, int result);
 /* It ends without having run. */

@@ -168,6 +168,7 @@ static void on_record(void *arg, const struct record *r)
 
 	switch (r->kind) {
 	case RECORD_JOB:
+	case RECORD_JOB_INPUTS:
 		runner_take(w->runner, r->ref, &r->job);
 		break;
 	case RECORD_RESULT_ACK:

@@ -9,6 +9,7 @@ static const enum record_kind kinds[] = {
 	RECORD_HELLO,   RECORD_WELCOME,  RECORD_JOB,        RECORD_RESULT,  RECORD_RESULT_ACK,
 	RECORD_CANCEL,  RECORD_DRAIN,    RECORD_SLOT_FREED, RECORD_SUBMIT,  RECORD_ACCEPTED,
 	RECORD_REFUSED, RECORD_FINISHED, RECORD_ABORT,      RECORD_REQUEST, RECORD_RESPONSE,
+	RECORD_JOB_INPUTS,
 };
 
 static char noise[4096];
@@ -46,6 +47,9 @@ static void fill_worker_side(struct record *r)
 		r->welcome.epoch = (uint32_t)random_next(&source);
 		r->welcome.kept = any_run(8);
 		break;
+	case RECORD_JOB_INPUTS:
+		r->job.inputs = any_run(1);
+		/* fall through */
 	case RECORD_JOB:
 		r->job.id = any_uuid();
 		r->job.type = (uint16_t)random_next(&source);
@@ -144,6 +148,9 @@ static void same_worker_side(const struct record *a, const struct record *b)
 		assert_int_equal(a->welcome.epoch, b->welcome.epoch);
 		assert_true(span_equal(a->welcome.kept, b->welcome.kept));
 		break;
+	case RECORD_JOB_INPUTS:
+		assert_true(span_equal(a->job.inputs, b->job.inputs));
+		/* fall through */
 	case RECORD_JOB:
 		assert_true(uuid_equal(&a->job.id, &b->job.id));
 		assert_int_equal(a->job.type, b->job.type);

@@ -63,6 +63,31 @@ static void a_noop_succeeds_at_once(void **state)
 	bench_end(b);
 }
 
+static void references_are_filled_in_and_checked_again(void **state)
+{
+	struct bench *b = bench();
+	const char *inputs = "{\"0\":{\"meta\":{\"status\":200},\"body\":\"{\\\"n\\\":0.01}\"}}";
+
+	(void)state;
+	bench_send_inputs(b, 1, "noop", "{\"echo\":[{\"$ref\":\"0#/status\"},\"<{{0#/json/n}}>\"]}",
+			  inputs, 0);
+	assert_ended(&b->heard[0], 1, OUTCOME_SUCCEEDED, "");
+	assert_string_equal(b->heard[0].meta, "{\"echo\":[200,\"<0.01>\"]}");
+	bench_send_inputs(b, 2, "noop", "{\"echo\":{\"$ref\":\"0#/json/m\"}}", inputs, 0);
+	assert_ended(&b->heard[1], 2, OUTCOME_FAILED, "bad_argument");
+	assert_false(b->heard[1].retryable);
+	assert_non_null(strstr(b->heard[1].message, "0#/json/m"));
+	bench_send_inputs(b, 3, "sleep", "{\"seconds\":{\"$ref\":\"0#/json\"}}", inputs, 0);
+	assert_ended(&b->heard[2], 3, OUTCOME_FAILED, "bad_argument");
+	assert_false(b->heard[2].retryable);
+	bench_send_inputs(b, 4, "noop", "{\"echo\":{\"$ref\":\"0#/json\"}}", "{", 0);
+	assert_ended(&b->heard[3], 4, OUTCOME_FAILED, "bad_argument");
+	bench_send_inputs(b, 5, "sleep", "{\"seconds\":{\"$ref\":\"0#/json/n\"}}", inputs, 5000);
+	assert_true(bench_wait(b, 5));
+	assert_ended(&b->heard[4], 5, OUTCOME_SUCCEEDED, "");
+	bench_end(b);
+}
+
 static void a_sleep_ends_in_time(void **state)
 {
 	struct bench *b = bench();
@@ -481,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_noop_succeeds_at_once),
+		cmocka_unit_test(references_are_filled_in_and_checked_again),
 		cmocka_unit_test(a_sleep_ends_in_time),
 		cmocka_unit_test(a_cancelled_sleep_ends_now),
 		cmocka_unit_test(an_attempt_past_its_timeout_is_ended),

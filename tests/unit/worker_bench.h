@@ -104,17 +104,24 @@ static inline void bench_run_for(struct bench *b, int64_t ns)
 		(void)!loop_run(b->loop);
 }
 
-static inline void bench_send(struct bench *b, uint64_t token, const char *type, const char *args,
-			      uint32_t timeout_ms)
+static inline void bench_send_inputs(struct bench *b, uint64_t token, const char *type,
+				     const char *args, const char *inputs, uint32_t timeout_ms)
 {
 	const struct job_type *t = type_find(registry_table(b->registry), span_of(type));
 	struct record_job job = { .type = t ? t->index : UINT16_MAX,
 				  .attempt = 1,
 				  .timeout_ms = timeout_ms,
-				  .args = span_of(args) };
+				  .args = span_of(args),
+				  .inputs = span_of(inputs) };
 
 	job.id.b[0] = 0xab;
 	runner_take(b->runner, token, &job);
+}
+
+static inline void bench_send(struct bench *b, uint64_t token, const char *type, const char *args,
+			      uint32_t timeout_ms)
+{
+	bench_send_inputs(b, token, type, args, NULL, timeout_ms);
 }
 
 static inline void bench_acknowledge(struct bench *b, uint64_t token)
