@@ -3,7 +3,7 @@
  *
  * A 2xx status, or one in ok_status, is a success. Whatever else came is kept all the same: a failed job has its status,
  * headers and body. What may pass by itself is retried: connection errors, 408, 425, 429 and 5xx, and not before the time
- * that a Retry-After header names (RFC 9110, section 10.2.3).
+ * that a Retry-After header names (RFC 9110, section 10.2.3). 429 and 503 slow down all jobs for that host.
  */
 #include "http_request.h"
 #include "http_text.h"
@@ -311,6 +311,8 @@ static int judge_status(ga_job *job, const ga_future *f, int status)
 
 	if (is_ok(job, status))
 		return 0;
+	if (status == 429 || status == 503)
+		ga_job_busy(job);
 	if (status == 408 || status == 425 || status == 429 || status >= 500)
 		return ga_job_fail_retry(job, retry_after(f), "http_status", "HTTP %d%s%s", status,
 					 blank, name);

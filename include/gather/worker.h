@@ -118,6 +118,10 @@ GA_API int ga_job_fail(ga_job *job, const char *code, const char *format, ...) G
 GA_API int ga_job_fail_retry(ga_job *job, int64_t retry_after_ns, const char *code,
 			     const char *format, ...) GA_PRINTF(4, 5);
 
+/* Say besides that the other side asks to be spared: less of the job's limit key runs at once for a while, and nothing of it
+ * starts before the retry_after of ga_job_fail_retry(). Of no effect if the job succeeds. */
+GA_API void ga_job_busy(ga_job *job);
+
 #ifdef __cplusplus
 }
 #endif

@@ -209,6 +209,7 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 	const struct attempt_result result = { .token = r->ref,
 					       .outcome = r->result.outcome,
 					       .retryable = r->result.retryable,
+					       .busy = r->result.busy,
 					       .retry_after_ms = r->result.retry_after_ms,
 					       .elapsed_us = r->result.elapsed_us,
 					       .code = r->result.code,

@@ -13,6 +13,7 @@ struct layout {
 };
 
 #define FLAG_RETRYABLE 1u
+#define FLAG_BUSY 2u
 #define TOKEN_SIZE sizeof(uint64_t)
 
 static const struct layout *layout_of(unsigned kind);
@@ -135,7 +136,7 @@ static uint8_t put_result(char *p, const struct record *r)
 	p = put32(p, r->result.outcome);
 	p = put32(p, r->result.retry_after_ms);
 	put32(p, r->result.elapsed_us);
-	return r->result.retryable ? FLAG_RETRYABLE : 0;
+	return (uint8_t)((r->result.retryable ? FLAG_RETRYABLE : 0) | (r->result.busy ? FLAG_BUSY : 0));
 }
 
 static const char *get_result(struct record *r, const char *p, uint8_t flags)
@@ -146,6 +147,7 @@ static const char *get_result(struct record *r, const char *p, uint8_t flags)
 		return "outcome: takes 1 to 6";
 	r->result.outcome = (enum job_outcome)outcome;
 	r->result.retryable = flags & FLAG_RETRYABLE;
+	r->result.busy = flags & FLAG_BUSY;
 	r->result.retry_after_ms = get32(p + 4);
 	r->result.elapsed_us = get32(p + 8);
 	return NULL;
@@ -281,7 +283,7 @@ static const struct layout layouts[RECORD_RESPONSE + 1] = {
 				.get = get_job },
 	[RECORD_RESULT] = { LAYOUT(12, 4, RUN(result.code), RUN(result.message), RUN(result.meta),
 				   RUN(result.body)),
-			    .flags = FLAG_RETRYABLE, .put = put_result, .get = get_result },
+			    .flags = FLAG_RETRYABLE | FLAG_BUSY, .put = put_result, .get = get_result },
 	[RECORD_RESULT_ACK] = { LAYOUT(0, 1, RUN(tokens.tokens)), .put = put_nothing, .get = get_tokens },
 	[RECORD_CANCEL] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },
 	[RECORD_DRAIN] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },

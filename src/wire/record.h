@@ -62,6 +62,7 @@ struct record_job { /* ref: token; JOB and JOB_INPUTS */
 struct record_result { /* ref: token */
 	enum job_outcome outcome;
 	bool retryable;
+	bool busy; /* the other side asks to be spared: its limit key slows down */
 	uint32_t retry_after_ms, elapsed_us;
 	struct span code, message, meta, body;
 };

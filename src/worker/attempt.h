@@ -34,7 +34,7 @@ struct attempt_output {
 	struct buf meta, body; /* meta: a JSON object without its closing brace; empty: none */
 	char *message;         /* of the error; NULL: none */
 	int64_t retry_after;   /* ns */
-	bool retryable;
+	bool retryable, busy;
 	char code[32];           /* of the error; "": none */
 	char id[UUID_TEXT_SIZE]; /* "": not formatted yet */
 };

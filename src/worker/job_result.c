@@ -154,6 +154,15 @@ static void GA_PRINTF(5, 0) fail(ga_job *job, bool retryable, int64_t retry_afte
 	snprintf(o->code, sizeof(o->code), "%s", code);
 }
 
+void ga_job_busy(ga_job *job)
+{
+	struct attempt_output *o = attempt_output(job);
+
+	assert(job->magic == ATTEMPT_MAGIC);
+	if (o)
+		o->busy = true;
+}
+
 int ga_job_fail(ga_job *job, const char *code, const char *format, ...)
 {
 	va_list values;

@@ -53,6 +53,7 @@ static void set_stop_error(struct ga_job *job)
 {
 	if (job->output) { /* what the handler said of the interruption matters less than who interrupted it */
 		job->output->code[0] = '\0';
+		job->output->busy = false;
 		free(job->output->message);
 		job->output->message = NULL;
 	}
@@ -158,6 +159,7 @@ void attempt_report(struct ga_job *job)
 		result->body = (struct span){ buf_data(&o->body), buf_size(&o->body) };
 		if (result->outcome != OUTCOME_SUCCEEDED) {
 			result->retryable = o->retryable;
+			result->busy = o->busy;
 			result->retry_after_ms = whole_milliseconds(o->retry_after);
 			result->code = span_of(o->code);
 			result->message = span_of(o->message);

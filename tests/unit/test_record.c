@@ -60,6 +60,7 @@ static void fill_worker_side(struct record *r)
 	case RECORD_RESULT:
 		r->result.outcome = (enum job_outcome)(1 + random_below(&source, 6));
 		r->result.retryable = random_below(&source, 2);
+		r->result.busy = random_below(&source, 2);
 		r->result.retry_after_ms = (uint32_t)random_next(&source);
 		r->result.elapsed_us = (uint32_t)random_next(&source);
 		r->result.code = any_run(1);
@@ -161,6 +162,7 @@ static void same_worker_side(const struct record *a, const struct record *b)
 	case RECORD_RESULT:
 		assert_int_equal(a->result.outcome, b->result.outcome);
 		assert_int_equal(a->result.retryable, b->result.retryable);
+		assert_int_equal(a->result.busy, b->result.busy);
 		assert_int_equal(a->result.retry_after_ms, b->result.retry_after_ms);
 		assert_int_equal(a->result.elapsed_us, b->result.elapsed_us);
 		assert_true(span_equal(a->result.code, b->result.code));

@@ -274,7 +274,8 @@ static void a_failure_says_why_and_whether_to_retry(void **state)
 	(void)state;
 	bench_send(b, 1, "fail_retry", "{\"retry_after\":\"1500us\"}", 0);
 	bench_send(b, 2, "fail_retry", "{\"final\":true}", 0);
-	bench_send(b, 3, "fail_retry", "{\"times\":0}", 0);
+	bench_send(b, 3, "fail_retry", "{\"times\":0,\"busy\":true}", 0);
+	bench_send(b, 4, "fail_retry", "{\"busy\":true}", 0);
 	assert_ended(&b->heard[0], 1, OUTCOME_FAILED, "not_yet");
 	assert_true(b->heard[0].retryable);
 	assert_int_equal(b->heard[0].retry_after_ms, 2);
@@ -282,6 +283,9 @@ static void a_failure_says_why_and_whether_to_retry(void **state)
 	assert_ended(&b->heard[1], 2, OUTCOME_FAILED, "for_good");
 	assert_false(b->heard[1].retryable);
 	assert_ended(&b->heard[2], 3, OUTCOME_SUCCEEDED, "");
+	assert_ended(&b->heard[3], 4, OUTCOME_FAILED, "not_yet");
+	for (int i = 0; i < 4; i++) /* a success was not too much for anybody */
+		assert_int_equal(b->heard[i].busy, i == 3);
 	bench_end(b);
 }
 

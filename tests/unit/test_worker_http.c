@@ -128,12 +128,15 @@ static void what_may_pass_is_retried_when_the_server_says(void **state)
 	(void)state;
 	assert_failed(h, "http_status", true, "HTTP 503 Service Unavailable");
 	assert_int_equal(h->retry_after_ms, 2000);
+	assert_true(h->busy);
 	assert_string_equal(h->body, "later");
 	h = ask(b, "/429", "");
 	assert_failed(h, "http_status", true, "429");
 	assert_true(h->retry_after_ms > 86400000);
+	assert_true(h->busy);
 	h = ask(b, "/500", "");
 	assert_failed(h, "http_status", true, "500");
+	assert_false(h->busy);
 	assert_int_equal(h->retry_after_ms, 0);
 	bench_end(b);
 }

@@ -17,7 +17,7 @@ struct heard { /* a record that the runner sent */
 	enum record_kind kind;
 	uint64_t token;
 	enum job_outcome outcome;
-	bool retryable;
+	bool retryable, busy;
 	uint32_t retry_after_ms, elapsed_us;
 	char code[64], message[256];
 	char *meta, *body; /* NUL-terminated; NULL: empty */
@@ -60,6 +60,7 @@ static inline void bench_hear(void *arg, const struct record *r)
 	if (r->kind == RECORD_RESULT) {
 		h->outcome = r->result.outcome;
 		h->retryable = r->result.retryable;
+		h->busy = r->result.busy;
 		h->retry_after_ms = r->result.retry_after_ms;
 		h->elapsed_us = r->result.elapsed_us;
 		snprintf(h->code, sizeof(h->code), "%.*s", (int)r->result.code.size,

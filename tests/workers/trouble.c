@@ -163,11 +163,14 @@ static const struct ga_param fail_params[] = {
 	{ .name = "times", .type = GA_INTEGER, .preset = "1", .help = "how often it fails" },
 	{ .name = "retry_after", .type = GA_DURATION, .preset = "0", .help = "says not to come back before" },
 	{ .name = "final", .type = GA_BOOLEAN, .preset = "false", .help = "fails for good" },
+	{ .name = "busy", .type = GA_BOOLEAN, .preset = "false", .help = "says that the other side is busy" },
 	{ 0 },
 };
 
 static int fail_run(ga_job *job)
 {
+	if (ga_job_boolean(job, "busy"))
+		ga_job_busy(job);
 	if (ga_job_boolean(job, "final"))
 		return ga_job_fail(job, "for_good", "it never works");
 	if (ga_job_attempt(job) <= ga_job_integer(job, "times"))
