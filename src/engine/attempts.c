@@ -1,9 +1,10 @@
 /* Attempts: a ready job gets a token and a worker; what the worker says of it decides the job's next state. */
+#include "engine_durable.h"
 #include "engine_parts.h"
 #include <errno.h>
 #include <stdlib.h>
 
-enum { MESSAGE_MAX = 4096 };
+enum { MESSAGE_MAX = 4000 };
 
 /* What an attempt leaves behind; owned until given to the job. */
 struct findings {
@@ -19,6 +20,8 @@ static int bytes_from(struct span s, struct bytes **ret_bytes);
 static struct span error_code(const struct attempt_result *r);
 static void findings_done(struct findings *f);
 static void findings_give(struct findings *f, struct job *job, enum job_state next);
+static void attempt_end(struct engine *e, struct job *job, enum job_state next,
+			uint32_t retry_after_ms);
 
 bool attempt_matches(const void *item, const void *key)
 {
@@ -53,7 +56,8 @@ bool attempts_dispatch_one(struct engine *e, enum job_class job_class)
 	if (job->attempts < UINT16_MAX)
 		job->attempts++;
 	job_move(e, job, JOB_RUNNING);
-	ready_rotate(e, job_class, job->queue);
+	ready_rotate(e, job_class, job->profile->queue);
+	job_changed(e, job, job->profile->at_most_once);
 	actions_push(e, ACTION_DISPATCH, job);
 	return true;
 }
@@ -70,23 +74,51 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 		return -ESTALE;
 	}
 	next = verdict(job, r);
-	if (actions_reserve(e, 1) < 0 || findings_collect(job, r, next, &findings) < 0)
+	if (actions_reserve(e, 2) < 0 || findings_collect(job, r, next, &findings) < 0)
 		return -ENOMEM;
 	findings_give(&findings, job, next);
 	job->elapsed_us = r->elapsed_us;
 	w = worker_at(e, slot);
 	w->finished++;
 	if (r->outcome == OUTCOME_ABANDONED)
-		worker_withhold(w, (enum job_class)job->job_class);
+		worker_withhold(w, (enum job_class)job->profile->job_class);
 	if (next == JOB_RETRYING || next == JOB_FAILED)
 		job->failures += job->failures < UINT16_MAX;
+	if (GA_UNLIKELY(next == JOB_RETRYING || (job->attempts > 1 && next != JOB_READY)))
+		note_add(e, job, r->outcome);
+	attempt_end(e, job, next, r->retry_after_ms);
+	return 0;
+}
+
+/* The acknowledgement waits for what the result made of the job. */
+static void attempt_end(struct engine *e, struct job *job, enum job_state next, uint32_t retry_after_ms)
+{
+	const struct action ended = { ACTION_ENDED, job->slot, job->token, { job } };
+	uint64_t until;
+
 	if (next == JOB_READY)
 		job_move(e, job, next);
 	else if (next == JOB_RETRYING)
-		job_retry_later(e, job, r->retry_after_ms);
+		job_retry_later(e, job, retry_after_ms);
 	else
 		job_end(e, job, next);
-	return 0;
+	until = job_is_durable(job) ? engine_pending(e) : 0;
+	if (until > 0)
+		action_withhold(e, &ended, until);
+	else
+		action_now(e, &ended);
+}
+
+void attempt_lost(struct engine *e, struct job *job)
+{
+	actions_reserve_or_abort(e, 2);
+	job->unconfirmed = false;
+	if (job->cancelling)
+		job_end(e, job, job_stopped_state(job));
+	else if (job->profile->at_most_once)
+		job_fail_unknown(e, job);
+	else
+		job_move(e, job, JOB_READY);
 }
 
 struct job_error *error_new(int signal, struct span code, struct span message)
@@ -135,7 +167,7 @@ static enum job_state verdict(const struct job *job, const struct attempt_result
 	case OUTCOME_SUCCEEDED:
 		return JOB_SUCCEEDED;
 	case OUTCOME_RETURNED:
-		return job->cancelling ? JOB_CANCELLED : JOB_READY;
+		return job->cancelling ? job_stopped_state(job) : JOB_READY;
 	case OUTCOME_TIMED_OUT:
 		retryable = true;
 		break;
@@ -147,8 +179,8 @@ static enum job_state verdict(const struct job *job, const struct attempt_result
 		break;
 	}
 	if (job->cancelling) /* whatever a handler makes of being interrupted */
-		return JOB_CANCELLED;
-	return retryable && job->failures < job->retries.max ? JOB_RETRYING : JOB_FAILED;
+		return job_stopped_state(job);
+	return retryable && job->failures < job->profile->retries.max ? JOB_RETRYING : JOB_FAILED;
 }
 
 static int findings_collect(const struct job *job, const struct attempt_result *r,
@@ -207,6 +239,8 @@ static void findings_give(struct findings *f, struct job *job, enum job_state ne
 {
 	job->meta = f->meta; /* only a final state has a result: there was none before */
 	job->body = f->body;
-	if (f->error || next == JOB_SUCCEEDED)
+	if (next == JOB_EXPIRED)
+		free(f->error); /* it says already that the deadline ended it */
+	else if (f->error || next == JOB_SUCCEEDED)
 		job_set_error(job, f->error);
 }

@@ -13,10 +13,13 @@ struct check {
 	uint64_t states[JOB_STATE_LIMIT]; /* of all jobs in the table */
 	uint64_t queued, held, finished;  /* found in the lists of those states */
 	uint64_t args_bytes, finished_bytes, with_mates;
+	uint64_t deadlines, uniques;
 };
 
 static void check_jobs(struct check *k);
 static void check_job(struct check *k, const struct job *job);
+static void check_extra(struct check *k, const struct job *job);
+static void check_profiles(struct check *k);
 static void check_queues(struct check *k);
 static void check_ready(struct check *k, const struct engine_queue *q, int job_class);
 static void check_level(struct check *k, const struct ready *r, unsigned rank, uint64_t *ready);
@@ -44,6 +47,7 @@ int engine_check(const struct engine *e, char *ret_why, size_t why_size)
 	struct check k = { .e = e, .why = ret_why, .why_size = why_size };
 
 	check_jobs(&k);
+	check_profiles(&k);
 	check_queues(&k);
 	for (uint32_t i = 0; i < e->worker_count && !k.broken; i++)
 		check_worker(&k, e->workers[i]);
@@ -85,6 +89,7 @@ static void check_job(struct check *k, const struct job *job)
 {
 	const unsigned long long name = job->sequence;
 	bool final = job_is_final(job), timed = heap_holds(&job->due);
+	bool waits = job->state == JOB_RETRYING || job->state == JOB_SCHEDULED;
 
 	expect(k, job->state >= JOB_READY && job->state < JOB_STATE_LIMIT, "job %llu has no state",
 	       name);
@@ -94,7 +99,7 @@ static void check_job(struct check *k, const struct job *job)
 	k->args_bytes += final ? 0 : bytes_weight(job->args);
 	k->with_mates += !final && job->client != 0;
 	expect(k, !job->gone, "job %llu has left, but is still found", name);
-	expect(k, !(job->cancelling && (job->state == JOB_READY || job->state == JOB_RETRYING)),
+	expect(k, !job->cancelling || final || job->state == JOB_RUNNING,
 	       "job %llu is being cancelled and waits for another attempt", name);
 	expect(k,
 	       (map_get(&k->e->attempts, job->token, &job->token) == job) == (job->state == JOB_RUNNING),
@@ -103,36 +108,68 @@ static void check_job(struct check *k, const struct job *job)
 	       "job %llu is in the list of another state", name);
 	expect(k,
 	       list_linked(&job->place) ==
-		       (job->state != JOB_RETRYING && !(job->state == JOB_READY && timed)),
+		       (final || job->state == JOB_RUNNING || (job->state == JOB_READY && !timed)),
 	       "job %llu has no place, or one too many", name);
-	expect(k,
-	       job->state != JOB_RETRYING ||
-		       (timed && k->e->retrying.slots[job->due.place - 1].node == &job->due),
+	expect(k, !waits || (timed && k->e->waiting.slots[job->due.place - 1].node == &job->due),
 	       "job %llu waits for no time", name);
-	expect(k, job->state == JOB_RETRYING || job->state == JOB_READY || !timed,
-	       "job %llu waits for a time", name);
+	expect(k, waits || job->state == JOB_READY || !timed, "job %llu waits for a time", name);
 	expect(k, final == (job->finished_at != 0) || k->e->now == 0, "job %llu has a wrong end", name);
-	expect(k, job->crashes < MAX_CRASHES || final, "job %llu has crashed too often", name);
+	expect(k, job->state != JOB_ACCEPTED || (job->extra && job->extra->key && job_is_durable(job)),
+	       "job %llu waits for a key that it hasn't", name);
+	check_extra(k, job);
 }
 
-static void check_queues(struct check *k)
+static void check_extra(struct check *k, const struct job *job)
 {
-	uint64_t jobs = 1; /* the engine's own use of the default queue */
+	const struct job_extra *x = job->extra;
+	const unsigned long long name = job->sequence;
 
-	for (uint32_t i = 0; i < k->e->queue_count && !k->broken; i++) {
-		const struct engine_queue *q = k->e->queues[i];
+	if (!x)
+		return;
+	expect(k, x->job == job, "job %llu has another's extra", name);
+	expect(k, heap_holds(&x->deadline_due) == (x->deadline != 0 && !job_is_final(job)) || job->cancelling,
+	       "job %llu has a wrong deadline", name);
+	k->deadlines += heap_holds(&x->deadline_due);
+	k->uniques += x->unique_key && !job_is_final(job);
+}
 
-		expect(k, q->index == i && q->jobs > 0, "queue %s is misplaced or unused", q->name);
-		jobs -= q->jobs; /* wraps; ends at zero with those that have left */
-		for (int c = 0; c < CLASS_COUNT; c++)
-			if (q->ready[c])
-				check_ready(k, q, c);
-	}
+/* All jobs there are: those in the table and those that are about to be freed. */
+static uint64_t job_total(const struct check *k)
+{
+	uint64_t jobs = 0;
+
 	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)
 		jobs += k->states[s];
 	LIST_FOREACH(it, &k->e->gone)
 		jobs++;
-	expect(k, jobs == 0, "queues miscount their jobs");
+	return jobs;
+}
+
+static void check_profiles(struct check *k)
+{
+	const struct job_profile *p;
+	uint64_t users = 0;
+	uint32_t pos = 0;
+
+	while ((p = map_next(&k->e->profiles, &pos)))
+		users += p->users;
+	expect(k, users == job_total(k), "profiles miscount their jobs");
+}
+
+static void check_queues(struct check *k)
+{
+	uint64_t users = k->e->profiles.used + 1; /* the engine's own use of the default queue */
+
+	for (uint32_t i = 0; i < k->e->queue_count && !k->broken; i++) {
+		const struct engine_queue *q = k->e->queues[i];
+
+		expect(k, q->index == i && q->users > 0, "queue %s is misplaced or unused", q->name);
+		users -= q->users; /* wraps; ends at zero */
+		for (int c = 0; c < CLASS_COUNT; c++)
+			if (q->ready[c])
+				check_ready(k, q, c);
+	}
+	expect(k, users == 0, "queues miscount their profiles");
 	expect(k, k->queued == k->states[JOB_READY], "%llu jobs are ready, %llu stand in queues",
 	       (unsigned long long)k->states[JOB_READY], (unsigned long long)k->queued);
 }
@@ -160,9 +197,10 @@ static void check_level(struct check *k, const struct ready *r, unsigned rank, u
 
 		count++;
 		expect(k,
-		       job->state == JOB_READY && job->queue == r->queue &&
-			       job->queue->ready[job->job_class] == r &&
-			       PRIORITY_LIMIT - job->priority == (int)rank && job->sequence > last,
+		       job->state == JOB_READY && job->profile->queue == r->queue &&
+			       r->queue->ready[job->profile->job_class] == r &&
+			       PRIORITY_LIMIT - job->profile->priority == (int)rank &&
+			       job->sequence > last,
 		       "job %llu stands wrongly among the ready ones",
 		       (unsigned long long)job->sequence);
 		last = job->sequence;
@@ -171,9 +209,9 @@ static void check_level(struct check *k, const struct ready *r, unsigned rank, u
 		const struct job *job = container_of(l->back.slots[i].node, struct job, due);
 
 		expect(k,
-		       job->state == JOB_READY && job->queue == r->queue &&
-			       job->queue->ready[job->job_class] == r &&
-			       PRIORITY_LIMIT - job->priority == (int)rank &&
+		       job->state == JOB_READY && job->profile->queue == r->queue &&
+			       r->queue->ready[job->profile->job_class] == r &&
+			       PRIORITY_LIMIT - job->profile->priority == (int)rank &&
 			       (uint64_t)l->back.slots[i].due == job->sequence,
 		       "job %llu stands wrongly among those that came back",
 		       (unsigned long long)job->sequence);
@@ -192,7 +230,7 @@ static void check_worker(struct check *k, const struct worker *w)
 		const struct job *job = LIST_ENTRY(it, struct job, place);
 
 		k->held++;
-		held[job->job_class]++;
+		held[job->profile->job_class]++;
 		expect(k, job->state == JOB_RUNNING && job->slot == w->slot,
 		       "job %llu is held wrongly by worker %u", (unsigned long long)job->sequence,
 		       w->slot);
@@ -254,11 +292,7 @@ static void check_lifetimes(struct check *k)
 		expect(k, heap_holds(&l->due) && k->e->expiries.slots[l->due.place - 1].due == due,
 		       "a lifetime is due at a wrong time");
 	}
-	LIST_FOREACH(it, &k->e->gone)
-		users--;
-	for (int s = JOB_READY; s < JOB_STATE_LIMIT; s++)
-		users -= k->states[s];
-	expect(k, users == 2, "lifetimes miscount their users");
+	expect(k, users == 2 + 2 * (uint64_t)k->e->profiles.used, "lifetimes miscount their users");
 	expect(k, finished == k->finished, "%llu jobs have finished, %llu expire",
 	       (unsigned long long)k->finished, (unsigned long long)finished);
 }
@@ -293,9 +327,11 @@ static void check_counts(struct check *k)
 	       (unsigned long long)k->states[JOB_RUNNING], (unsigned long long)k->held,
 	       (unsigned long long)e->attempts.used);
 	expect(k,
-	       k->finished ==
-		       k->states[JOB_SUCCEEDED] + k->states[JOB_FAILED] + k->states[JOB_CANCELLED],
+	       k->finished == k->states[JOB_SUCCEEDED] + k->states[JOB_FAILED] +
+				      k->states[JOB_CANCELLED] + k->states[JOB_EXPIRED],
 	       "finished jobs are not all in the ring");
-	expect(k, e->retrying.used == k->states[JOB_RETRYING],
-	       "retrying jobs don't all wait for a time");
+	expect(k, e->waiting.used == k->states[JOB_RETRYING] + k->states[JOB_SCHEDULED],
+	       "retrying and scheduled jobs don't all wait for a time");
+	expect(k, e->deadlines.used == k->deadlines, "jobs with a deadline are not all watched");
+	expect(k, e->uniques.used == k->uniques, "unique jobs are not all known by their keys");
 }

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "engine_durable.h"
 #include "engine_parts.h"
 #include "uuid.h"
 #include <assert.h>
@@ -12,7 +13,7 @@ enum { ID_EPOCH_BITS = 10, ID_RANDOM_BITS = 22, ID_SEQUENCE_BITS = 40 };
 
 static void options_complete(struct engine_options *o);
 static uint64_t unfinished(const struct engine *e);
-static int job_new(struct engine *e, const struct submission *s, struct job **ret_job);
+static int admit(const struct engine *e, const struct submission *s);
 static void job_fill(struct engine *e, struct job *job, const struct submission *s);
 static void id_make(struct engine *e, struct job *job);
 static uint64_t big_endian(const uint8_t *bytes, int size);
@@ -25,12 +26,16 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine)
 		return -ENOMEM;
 	e->options = *options;
 	options_complete(&e->options);
-	e->next_sequence = 1;
+	e->next_sequence = e->options.first_sequence;
 	random_seed(&e->random, options->seed);
 	table_init(&e->table);
 	list_init(&e->gone);
 	map_init(&e->attempts, attempt_matches);
-	heap_init(&e->retrying);
+	heap_init(&e->waiting);
+	heap_init(&e->deadlines);
+	map_init(&e->profiles, profile_matches);
+	map_init(&e->keys, key_matches);
+	map_init(&e->uniques, unique_matches);
 	map_init(&e->queues_by_name, queue_matches);
 	map_init(&e->clients, client_matches);
 	for (int c = 0; c < CLASS_COUNT; c++)
@@ -56,11 +61,17 @@ void engine_free(struct engine *e)
 	}
 	LIST_FOREACH(it, &e->gone)
 		job_free(e, LIST_ENTRY(it, struct job, place));
+	map_done(&e->profiles);
+	map_done(&e->keys);
+	map_done(&e->uniques);
+	free(e->changes);
+	free(e->withheld);
 	clients_free(e);
 	queues_free(e);
 	workers_free(e);
 	finished_done(e);
-	heap_done(&e->retrying);
+	heap_done(&e->waiting);
+	heap_done(&e->deadlines);
 	map_done(&e->attempts);
 	table_done(&e->table);
 	free(e->actions);
@@ -80,58 +91,106 @@ void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
 
 	e->now = MAX(e->now, now);
 	e->now_wall = now_wall;
-	while ((node = heap_pop_due(&e->retrying, e->now)))
+	while ((node = heap_pop_due(&e->waiting, e->now)))
 		job_move(e, container_of(node, struct job, due), JOB_READY);
+	while ((node = heap_pop_due(&e->deadlines, e->now)))
+		job_expire(e, container_of(node, struct job_extra, deadline_due)->job);
 	finished_expire(e);
 }
 
 int64_t engine_next_due(const struct engine *e)
 {
-	return MIN(heap_next_due(&e->retrying), heap_next_due(&e->expiries));
+	int64_t due = MIN(heap_next_due(&e->waiting), heap_next_due(&e->deadlines));
+
+	return MIN(due, heap_next_due(&e->expiries));
 }
 
-int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job)
+int engine_submit(struct engine *e, const struct submission *submission, struct job **ret_job)
 {
+	struct submission s = *submission;
 	struct client *client = NULL;
 	struct job *job;
-	int r;
+	int r = submission_complete(e, &s);
 
-	if ((unsigned)s->job_class >= CLASS_COUNT || abs(s->priority) > PRIORITY_LIMIT ||
-	    (s->queue.size > 0 && memchr(s->queue.data, '\0', s->queue.size)))
-		return -EINVAL;
-	if (unfinished(e) >= e->options.max_jobs)
-		return -ENOBUFS;
-	if (s->args && e->counts.args_bytes + bytes_weight(s->args) > e->options.max_args_bytes)
-		return -EDQUOT;
-	if (s->client != 0) {
-		r = client_acquire(e, s->client, &client);
-		if (r < 0)
-			return r;
-	}
-	r = job_new(e, s, &job);
-	if (r < 0)
+	if (r == 0 && (s.key.size > 0 || s.unique_key.size > 0))
+		r = key_find(e, &s, ret_job);
+	if (r == 0)
+		r = admit(e, &s);
+	if (r == 0 && s.durability != DURABILITY_MEMORY)
+		r = changes_reserve(e);
+	if (r == 0 && s.key.size > 0)
+		r = actions_reserve(e, 1);
+	if (r == 0 && s.client != 0)
+		r = client_acquire(e, s.client, &client);
+	if (r == 0)
+		r = job_new(e, &s, e->next_sequence, &job);
+	if (r != 0)
 		return r;
 	if (client)
 		client_adopt(client, job);
 	e->counts.submitted++;
 	e->counts.args_bytes += bytes_weight(job->args);
-	job_move(e, job, JOB_READY);
+	job_changed(e, job, true);
+	if (job->extra && job->extra->key && job_is_durable(job)) {
+		job_move(e, job, JOB_ACCEPTED);
+		actions_push(e, ACTION_PROCEED, job);
+	} else {
+		job_start(e, job, s.due, s.blocked);
+	}
 	*ret_job = job;
 	return 0;
+}
+
+int submission_complete(const struct engine *e, struct submission *s)
+{
+	if ((unsigned)s->job_class >= CLASS_COUNT || abs(s->priority) > PRIORITY_LIMIT ||
+	    (unsigned)s->durability > DURABILITY_FSYNC ||
+	    (s->queue.size > 0 && memchr(s->queue.data, '\0', s->queue.size)))
+		return -EINVAL;
+	if (s->queue.size == 0)
+		s->queue = SPAN("default");
+	if (s->result_ttl <= 0)
+		s->result_ttl = e->options.result_ttl;
+	if (s->failed_ttl <= 0)
+		s->failed_ttl = e->options.failed_ttl;
+	return 0;
+}
+
+static int admit(const struct engine *e, const struct submission *s)
+{
+	if (s->exempt)
+		return 0;
+	if (unfinished(e) >= e->options.max_jobs)
+		return -ENOBUFS;
+	if (s->args && e->counts.args_bytes + bytes_weight(s->args) > e->options.max_args_bytes)
+		return -EDQUOT;
+	return 0;
+}
+
+static unsigned id_rand_a(const struct uuid *id)
+{
+	return (unsigned)big_endian(id->b + 6, 2);
+}
+
+static enum job_durability id_durability(const struct uuid *id)
+{
+	return (enum job_durability)(id_rand_a(id) >> ID_EPOCH_BITS & 3);
 }
 
 /* The sequence in an id, or -ENOENT, -ESTALE as of engine_find(). */
 static int id_read(const struct engine *e, const struct uuid *id, uint64_t *ret_sequence)
 {
-	unsigned rand_a = (unsigned)big_endian(id->b + 6, 2);
 	uint64_t sequence = big_endian(id->b + 8, 8) >> ID_RANDOM_BITS & ID_SEQUENCE_MASK;
 
-	if (rand_a >> 12 != 7 || id->b[8] >> 6 != 2 || (rand_a >> ID_EPOCH_BITS & 3) != DURABILITY_MEMORY)
+	if (id_rand_a(id) >> 12 != 7 || id->b[8] >> 6 != 2 ||
+	    id_durability(id) > DURABILITY_FSYNC || sequence == 0)
 		return -ENOENT;
-	if ((rand_a & ID_EPOCH_MASK) != (e->options.epoch & ID_EPOCH_MASK))
-		return -ESTALE;
-	if (sequence == 0 || sequence >= e->next_sequence)
-		return -ENOENT;
+	if (id_durability(id) == DURABILITY_MEMORY) {
+		if ((id_rand_a(id) & ID_EPOCH_MASK) != (e->options.epoch & ID_EPOCH_MASK))
+			return -ESTALE;
+		if (sequence >= e->next_sequence)
+			return -ENOENT;
+	}
 	*ret_sequence = sequence;
 	return 0;
 }
@@ -145,12 +204,13 @@ int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job)
 	if (r < 0)
 		return r;
 	job = table_get(&e->table, sequence);
-	if (!job)
-		return -EIDRM;
-	if (!uuid_equal(&job->id, id)) /* only its sequence was guessed */
-		return -ENOENT;
-	*ret_job = job;
-	return 0;
+	if (job && uuid_equal(&job->id, id)) {
+		*ret_job = job;
+		return 0;
+	}
+	if (id_durability(id) != DURABILITY_MEMORY)
+		return -ENODATA;
+	return job ? -ENOENT : -EIDRM; /* only its sequence was guessed */
 }
 
 int engine_cancel(struct engine *e, struct job *job)
@@ -159,31 +219,33 @@ int engine_cancel(struct engine *e, struct job *job)
 		return -EALREADY;
 	if (job->cancelling)
 		return 0;
-	if (actions_reserve(e, 1) < 0)
+	if (actions_reserve(e, 2) < 0)
 		return -ENOMEM;
-	job->cancelling = true;
-	if (job->state == JOB_RUNNING)
-		actions_push(e, ACTION_CANCEL, job);
-	else
-		job_end(e, job, JOB_CANCELLED);
+	job_stop(e, job, JOB_CANCELLED);
 	return 0;
 }
 
 int engine_retry(struct engine *e, struct job *job)
 {
+	int r;
+
 	if (job->state == JOB_SUCCEEDED)
 		return -EALREADY;
 	if (job->gone)
 		return -EIDRM;
 	if (!job_is_final(job) || job->untold)
 		return -EBUSY;
+	r = extra_revive(e, job);
+	if (r < 0)
+		return r;
+	job->client = job->tag = 0;
+	job->failures = job->crashes = 0;
+	job->cancelling = job->expiring = job->delivered = false;
 	job_move(e, job, JOB_READY);
+	job_changed(e, job, true);
 	e->counts.args_bytes += bytes_weight(job->args);
 	bytes_unref(GA_TAKE_PTR(job->meta));
 	bytes_unref(GA_TAKE_PTR(job->body));
-	job->client = job->tag = 0;
-	job->failures = job->crashes = 0;
-	job->cancelling = job->delivered = false;
 	job->started_at = job->finished_at = 0;
 	return 0;
 }
@@ -220,9 +282,11 @@ void engine_reap(struct engine *e)
 	e->action_count = 0;
 	e->handed_out = false;
 	finished_evict(e);
-	while (!list_empty(&e->gone)) {
-		struct job *job = LIST_ENTRY(e->gone.next, struct job, place);
+	LIST_FOREACH(it, &e->gone) {
+		struct job *job = LIST_ENTRY(it, struct job, place);
 
+		if (job->pins > 0)
+			continue; /* it is yet to be saved or told of */
 		list_remove(&job->place);
 		job_free(e, job);
 	}
@@ -233,14 +297,38 @@ void engine_counts(const struct engine *e, struct engine_counts *ret_counts)
 	*ret_counts = e->counts;
 }
 
+static int withheld_grow(struct engine *e, size_t more)
+{
+	uint32_t size = MAX(e->withheld_size, 64U);
+	struct withheld_action *ring;
+
+	while (size < e->withheld_count + more)
+		size *= 2;
+	ring = malloc(size * sizeof(*ring));
+	if (!ring)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < e->withheld_count; i++)
+		ring[i] = e->withheld[(e->withheld_first + i) & (e->withheld_size - 1)];
+	free(e->withheld);
+	e->withheld = ring;
+	e->withheld_size = size;
+	e->withheld_first = 0;
+	return 0;
+}
+
+/* What is withheld has its place among the actions already, so that letting it go can't fail. */
 int actions_reserve(struct engine *e, size_t more)
 {
+	size_t wanted = e->action_count + e->withheld_count + more;
 	size_t size = MAX(e->action_size * 2, (size_t)64);
 	struct action *actions;
 
 	assert(!e->handed_out || e->action_count == 0); /* no event between engine_run() and engine_reap() */
-	if (GA_LIKELY(e->action_count + more <= e->action_size))
+	if (GA_UNLIKELY(e->withheld_count + more > e->withheld_size) && withheld_grow(e, more) < 0)
+		return -ENOMEM;
+	if (GA_LIKELY(wanted <= e->action_size))
 		return 0;
+	size = MAX(size, wanted);
 	actions = reallocarray(e->actions, size, sizeof(*actions));
 	if (!actions)
 		return -ENOMEM;
@@ -255,19 +343,41 @@ void actions_reserve_or_abort(struct engine *e, size_t more)
 		abort();
 }
 
-void actions_push(struct engine *e, enum action_kind kind, struct job *job)
+void action_now(struct engine *e, const struct action *a)
 {
 	assert(e->action_count < e->action_size);
-	e->actions[e->action_count++] = (struct action){
-		.kind = kind,
-		.slot = job->slot,
-		.token = job->token,
-		.job = job,
-	};
+	e->actions[e->action_count++] = *a;
+}
+
+void actions_push(struct engine *e, enum action_kind kind, struct job *job)
+{
+	const struct action a = { .kind = kind, .slot = job->slot, .token = job->token, .job = job };
+	uint64_t until = job_is_durable(job) ? engine_pending(e) : 0;
+
+	if (until > 0)
+		action_withhold(e, &a, until);
+	else
+		action_now(e, &a);
+}
+
+struct job *action_job(const struct action *a)
+{
+	switch (a->kind) {
+	case ACTION_GROUP_FINISHED:
+	case ACTION_SACRIFICE:
+	case ACTION_DISMISS:
+		return NULL;
+	default:
+		return a->job;
+	}
 }
 
 static void options_complete(struct engine_options *o)
 {
+	if (o->first_sequence == 0)
+		o->first_sequence = 1;
+	if (o->key_ttl <= 0)
+		o->key_ttl = 24 * 3600 * NSEC_PER_SEC;
 	if (o->max_jobs == 0)
 		o->max_jobs = 1000000;
 	if (o->max_args_bytes == 0)
@@ -282,66 +392,63 @@ static void options_complete(struct engine_options *o)
 
 static uint64_t unfinished(const struct engine *e)
 {
-	return e->counts.jobs[JOB_READY] + e->counts.jobs[JOB_RUNNING] + e->counts.jobs[JOB_RETRYING];
+	const uint64_t *jobs = e->counts.jobs;
+
+	return jobs[JOB_READY] + jobs[JOB_RUNNING] + jobs[JOB_RETRYING] + jobs[JOB_SCHEDULED] +
+	       jobs[JOB_BLOCKED] + jobs[JOB_ACCEPTED];
 }
 
-static int job_new(struct engine *e, const struct submission *s, struct job **ret_job)
+int job_new(struct engine *e, const struct submission *s, uint64_t sequence, struct job **ret_job)
 {
-	int64_t ttl = s->result_ttl > 0 ? s->result_ttl : e->options.result_ttl;
-	struct engine_queue *queue;
+	struct job_profile *profile;
 	struct job *job;
-
-	int r = queue_acquire(e, s->queue, &queue);
+	int r = profile_acquire(e, s, &profile);
 
 	if (r < 0)
 		return r;
-	if (ready_prepare(queue, s->job_class, s->priority) < 0 || lifetime_acquire(e, ttl) < 0)
-		goto release_queue;
 	job = table_new_job(&e->table);
-	if (!job)
-		goto release_lifetime;
-	job->queue = queue;
-	job->result_ttl = ttl;
-	job->sequence = e->next_sequence;
-	if (table_put(&e->table, job) < 0)
+	if (!job) {
+		r = -ENOMEM;
+		goto release_profile;
+	}
+	list_init(&job->place);
+	list_init(&job->mates);
+	job->profile = profile;
+	job->sequence = sequence;
+	r = extra_new(e, job, s);
+	if (r < 0)
 		goto free_job;
-	e->next_sequence++;
+	r = table_put(&e->table, job);
+	if (r < 0)
+		goto free_extra;
+	e->next_sequence = MAX(e->next_sequence, sequence + 1);
 	job_fill(e, job, s);
 	*ret_job = job;
 	return 0;
 
+free_extra:
+	extra_free(e, job);
 free_job:
 	table_free_job(&e->table, job);
-release_lifetime:
-	lifetime_release(e, ttl);
-release_queue:
-	queue_release(e, queue);
-	return -ENOMEM;
+release_profile:
+	profile_release(e, profile);
+	return r;
 }
 
 static void job_fill(struct engine *e, struct job *job, const struct submission *s)
 {
-	list_init(&job->place);
-	list_init(&job->mates);
 	id_make(e, job);
 	job->args = bytes_ref(s->args);
-	job->type = s->type;
-	job->job_class = (uint8_t)s->job_class;
-	job->priority = s->priority;
-	job->detached = s->detached;
-	job->timeout_ms = s->timeout_ms;
-	job->retries = s->retries;
 	job->tag = s->tag;
 	job->accepted_at = e->now;
-	job->accepted_wall = e->now_wall;
 }
 
 /* Time never goes back within ids; the sequence makes them unique, the random bits unguessable from one another. */
 static void id_make(struct engine *e, struct job *job)
 {
 	uint64_t ms = e->now_wall > 0 ? (uint64_t)(e->now_wall / NSEC_PER_MSEC) : 0;
-	uint16_t rand_a =
-		(uint16_t)(DURABILITY_MEMORY << ID_EPOCH_BITS | (e->options.epoch & ID_EPOCH_MASK));
+	uint16_t rand_a = (uint16_t)((unsigned)job->profile->durability << ID_EPOCH_BITS |
+				     (e->options.epoch & ID_EPOCH_MASK));
 
 	e->last_ms = MAX(e->last_ms, ms);
 	uuid7_make(&job->id, e->last_ms, rand_a,

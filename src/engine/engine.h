@@ -28,6 +28,7 @@ struct engine_options {
 	uint32_t max_jobs;       /* unfinished ones; then submissions are refused. 0: 1,000,000 */
 	uint64_t max_args_bytes; /* of unfinished jobs together; then submissions are refused. 0: 1 GiB */
 	uint64_t max_finished_bytes; /* kept results; then delivered ones leave first, then the oldest. 0: 64 MiB */
+	int64_t key_ttl; /* how long an idempotency key is remembered, from its job's acceptance. 0: 24 h */
 	int64_t result_ttl; /* how long succeeded and cancelled jobs are kept. 0: 24 h */
 	int64_t failed_ttl; /* how long failed ones are. 0: 180 days */
 };
@@ -55,9 +56,9 @@ struct submission {
 	uint32_t timeout_ms; /* of one attempt; enforced by the worker */
 	struct retry_policy retries;
 	uint64_t client; /* 0: nobody's; else the caller's name for who submitted, given back in `struct job` */
-	uint64_t tag;       /* the client's own name for it */
+	uint64_t tag;                   /* the client's own name for it */
 	int64_t result_ttl, failed_ttl; /* 0: the engine's default */
-	int64_t due;      /* engine time before which it doesn't start; 0: none */
+	int64_t due;                    /* engine time before which it doesn't start; 0: none */
 	int64_t deadline; /* engine time at which it is EXPIRED if it hasn't finished; 0: none */
 	struct span limit_key;  /* whose limits it counts for; empty: none */
 	struct span unique_key; /* at most one unfinished job has it; empty: any number */
@@ -66,7 +67,7 @@ struct submission {
 	struct group *group;    /* it becomes this one's member number `member`; NULL: none */
 	uint32_t member;
 	bool blocked; /* BLOCKED until its group releases it */
-	bool exempt;  /* from the limits at the door: a member, a child, a webhook of what was accepted before */
+	bool exempt; /* from the limits at the door: a member, a child, a webhook of what was accepted before */
 };
 
 /* Accept a job: 0. Or 1: it is a job that there is already, by its key (same payload) or its unique key, and
@@ -81,18 +82,19 @@ int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) G
 /* Ask for a job's end: at once if it waits; a running one gets ACTION_CANCEL and ends with its result (a success that
  * arrives first stands; anything else then counts as cancelled). -EALREADY: it has finished; -ENOMEM: not asked. */
 int engine_cancel(struct engine *e, struct job *job);
-/* A failed or cancelled job becomes ready again with fresh retries; it is no client's then. -EBUSY: it hasn't finished,
- * or engine_run() hasn't told of it yet; -EALREADY: it succeeded; -EIDRM: it is no longer kept. */
+/* A failed, cancelled or expired job becomes ready again with fresh retries and without its deadline; it is no client's then. -EBUSY: it hasn't finished,
+ * or engine_run() hasn't told of it yet; -EALREADY: it succeeded; -EIDRM: it is no longer kept; -EEXIST: another job has its
+ * unique key; -ENOMEM. */
 int engine_retry(struct engine *e, struct job *job);
 /* Its client has the result: it may leave before others do. */
 void engine_delivered(struct engine *e, struct job *job);
-/* A client has left: its unfinished jobs are cancelled but for detached ones, which lose their client. */
+/* A client has left: its unfinished jobs are cancelled but for durable and detached ones, which lose their client. */
 void engine_client_gone(struct engine *e, uint64_t client);
 
 /* Cancel the unfinished jobs that a client submitted under a tag. Returns how many. */
 unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag);
-/* When a RETRYING job's next attempt is due. */
-int64_t engine_retry_due(const struct engine *e, const struct job *job);
+/* When a RETRYING, SCHEDULED or ACCEPTED job may go on: engine time; 0: at once. */
+int64_t engine_due(const struct engine *e, const struct job *job);
 
 /* Iterate over all jobs, newest first: start with NULL. It ends at a job that has left. */
 struct job *engine_older(struct engine *e, struct job *job);
@@ -122,8 +124,8 @@ void engine_worker_told(struct engine *e, uint32_t slot);
 /* How a worker died. */
 struct engine_death {
 	uint64_t culprit; /* token of the attempt that was on its CPU; 0: unknown. One it no longer holds doesn't matter */
-	int signal;       /* that killed it; 0: a hang; below 0: it exited, with status -1 - signal */
-	bool asked;       /* it was told to end: nobody is to blame */
+	int signal; /* that killed it; 0: a hang; below 0: it exited, with status -1 - signal */
+	bool asked; /* it was told to end: nobody is to blame */
 };
 /* It is dead: its jobs are ready again, uncharged, but for the culprit, charged with a crash. What follows from charges
  * and from deaths without a culprit: crashes.c. */
@@ -154,14 +156,14 @@ void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class
 enum action_kind {
 	ACTION_DISPATCH, /* send job (attempt job->token) to worker `slot` */
 	ACTION_CANCEL,   /* tell worker `slot` to cancel `token` */
-	ACTION_ENDED,    /* the result of attempt `token` from worker `slot` is safe: acknowledge it */
+	ACTION_ENDED, /* the result of attempt `token` from worker `slot` is safe: acknowledge it */
 	ACTION_FINISHED, /* the job is in a final state: tell who waits for it */
 	ACTION_RETRYING, /* the job failed and waits for its next attempt */
-	ACTION_REFUSED,  /* the job's first save was refused, and it leaves: tell who waits for it */
-	ACTION_PROCEED,  /* the engine's own: never handed out */
+	ACTION_REFUSED, /* the job's first save was refused, and it leaves: tell who waits for it */
+	ACTION_PROCEED, /* the engine's own: never handed out */
 	ACTION_GROUP_FINISHED, /* `group` is: tell who waits for it; its job is NULL */
-	ACTION_SACRIFICE, /* a sacrificial worker is wanted in slot SACRIFICE_SLOT; no job */
-	ACTION_DISMISS,   /* it is no longer wanted; no job */
+	ACTION_SACRIFICE,      /* a sacrificial worker is wanted in slot SACRIFICE_SLOT; no job */
+	ACTION_DISMISS,        /* it is no longer wanted; no job */
 };
 struct action {
 	enum action_kind kind;

@@ -44,8 +44,8 @@ struct restored_job {
 	int64_t due;                                  /* SCHEDULED, RETRYING: engine time */
 	int64_t accepted_at, started_at, finished_at; /* engine time, below 0 if before the boot */
 	uint32_t elapsed_us;
-	struct job_error *error;                      /* taken */
-	struct bytes *meta, *body;                    /* taken; finished ones */
+	struct job_error *error;   /* taken */
+	struct bytes *meta, *body; /* taken; finished ones */
 	bool args_away;
 };
 /* Put a stored job back, unchanged, in order of sequence at start; later: a finished one that is to be retried. A RUNNING

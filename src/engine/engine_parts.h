@@ -66,15 +66,49 @@ bool attempt_matches(const void *item, const void *key);
 struct job *attempt_find(const struct engine *e, uint32_t slot, uint64_t token);
 bool attempts_dispatch_one(struct engine *e,
 			   enum job_class job_class); /* false: nothing to do, or no memory */
+/* A RUNNING job's worker is gone, or doesn't know of it: ready again, or ended as it was asked to. */
+void attempt_lost(struct engine *e, struct job *job);
 /* An error, or NULL for want of memory. What is too long is cut. */
 struct job_error *error_new(int signal, struct span code, struct span message);
 void job_set_error(struct job *job, struct job_error *error); /* takes it */
+
+/* ---- what jobs have in common: profiles.c ---- */
+/* The submission is complete. */
+int profile_acquire(struct engine *e, const struct submission *s,
+		    struct job_profile **ret_profile) GA_MUST_CHECK;
+void profile_release(struct engine *e, struct job_profile *p);
+bool profile_matches(const void *item, const void *key);
+
+/* ---- what few jobs have: extra.c ---- */
+/* The job that has one of the submission's keys: 1, or -ENOTUNIQ; 0: none. */
+int key_find(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
+int extra_new(struct engine *e, struct job *job, const struct submission *s) GA_MUST_CHECK;
+void extra_settle(struct engine *e, struct job *job);              /* it is final */
+int extra_revive(struct engine *e, struct job *job) GA_MUST_CHECK; /* and is to be ready again; -EEXIST */
+void extra_leave(struct engine *e, struct job *job);               /* it is no longer to be found */
+void extra_free(struct engine *e, struct job *job);
+/* An attempt has ended so, with the job's error. Without memory the history has a gap. */
+void note_add(struct engine *e, struct job *job, enum job_outcome outcome);
+void notes_trim(struct job *job); /* those that are saved */
+bool key_matches(const void *item, const void *key);
+bool unique_matches(const void *item, const void *key);
+
+/* ---- what is saved: durable.c ---- */
+struct withheld_action {
+	struct action action;
+	uint64_t until; /* this batch is committed */
+};
+bool job_is_durable(const struct job *job);
+/* A durable job is to be saved as it is at the end of the turn. Before what tells of the change is pushed. */
+void job_changed(struct engine *e, struct job *job, bool sync);
+int changes_reserve(struct engine *e) GA_MUST_CHECK; /* room for one more; else job_changed() aborts */
+void action_withhold(struct engine *e, const struct action *a, uint64_t until);
 
 /* ---- finished jobs: finished.c ---- */
 /* Finished jobs that live equally long, so that they expire in the order in which they finished. */
 struct lifetime {
 	int64_t ttl;
-	uint64_t users; /* jobs submitted with it; the engine's own two lifetimes have one besides */
+	uint64_t users; /* profiles that have it; the engine's own two lifetimes have one besides */
 	struct list jobs;
 	struct heap_node due; /* in engine.expiries, always: at the first job's end, or at TIME_NEVER */
 };
@@ -93,14 +127,29 @@ uint64_t bytes_weight(const struct bytes *b);    /* NULL: 0 */
 
 /* ---- states: moves.c ---- */
 void job_move(struct engine *e, struct job *job, enum job_state to);
+/* To where a job begins: BLOCKED, SCHEDULED until `due` (0: none), or READY. */
+void job_start(struct engine *e, struct job *job, int64_t due, bool blocked);
 /* Move to a final state and announce it; room for the action is reserved. */
 void job_end(struct engine *e, struct job *job, enum job_state to);
+void job_fail(struct engine *e, struct job *job, struct span code, struct span message);
+void job_fail_unknown(struct engine *e, struct job *job); /* one that may run at most once, and was lost */
+/* An unfinished job's end is asked for: CANCELLED or EXPIRED. Room for two actions is reserved. */
+void job_stop(struct engine *e, struct job *job, enum job_state to);
+void job_expire(struct engine *e, struct job *job);
+enum job_state job_stopped_state(const struct job *job); /* what it ends as, once its end was asked for */
 /* A failed attempt: again after the backoff. Room for the action is reserved. */
 void job_retry_later(struct engine *e, struct job *job, uint32_t retry_after_ms);
-void job_forget(struct engine *e,
-		struct job *job); /* a finished one: out of all lists, freed by engine_reap() */
+/* Out of all lists, not to be found any more, freed by engine_reap(). */
+void job_forget(struct engine *e, struct job *job);
 void job_free(struct engine *e, struct job *job); /* one that is in no list */
 bool job_is_final(const struct job *job);
+
+/* ---- submissions: engine.c ---- */
+/* Fill in the defaults. -EINVAL. */
+int submission_complete(const struct engine *e, struct submission *s) GA_MUST_CHECK;
+/* A job in no state yet, with this sequence; its submission is complete. */
+int job_new(struct engine *e, const struct submission *s, uint64_t sequence,
+	    struct job **ret_job) GA_MUST_CHECK;
 
 /* ---- waiting for a retry: retry.c ---- */
 /* Nanoseconds to wait after the failure number `failures` (from 1); `unit`, in 0..1, is the jitter's dice. */
@@ -117,9 +166,12 @@ struct engine {
 	struct random random;
 
 	struct job_table table;
-	struct list gone;        /* jobs that have left, by job.place */
-	struct map attempts;     /* RUNNING jobs by token */
-	struct heap retrying;    /* by job.due */
+	struct list gone;      /* jobs that have left, by job.place */
+	struct map attempts;   /* RUNNING jobs by token */
+	struct heap waiting;   /* RETRYING and SCHEDULED jobs by job.due */
+	struct heap deadlines; /* struct job_extra by deadline_due */
+	struct map profiles, keys, uniques;
+	struct job_profile *recent_profile;
 	struct list kept, spent; /* the finished ring by job.place: not delivered, delivered */
 	struct map lifetimes;
 	struct lifetime *results, *failures; /* the two of the options */
@@ -140,10 +192,21 @@ struct engine {
 	struct action *actions;
 	size_t action_count, action_size;
 	bool handed_out; /* the actions: engine_reap() clears them */
+
+	struct job **changes; /* to be saved; those before change_next were handed out */
+	uint32_t change_count, change_size, change_next;
+	struct job *changing;             /* handed out last */
+	bool unsealed;                    /* something was handed out since the last seal */
+	uint64_t sealed, committed;       /* batches */
+	struct withheld_action *withheld; /* a ring of withheld_size places, a power of two */
+	uint32_t withheld_size, withheld_first, withheld_count;
 	struct engine_counts counts;
 };
 
-/* Room for so many more actions. */
+/* Room for so many more actions, withheld or not. */
 int actions_reserve(struct engine *e, size_t more) GA_MUST_CHECK;
 void actions_reserve_or_abort(struct engine *e, size_t more);
+/* At once, or withheld until what happened to the durable job is committed. */
 void actions_push(struct engine *e, enum action_kind kind, struct job *job);
+void action_now(struct engine *e, const struct action *a);
+struct job *action_job(const struct action *a); /* NULL: it is about no job */

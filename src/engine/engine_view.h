@@ -10,10 +10,10 @@ struct job;
 
 struct engine_counts {
 	uint64_t jobs[JOB_STATE_LIMIT]; /* now, by state */
-	uint64_t submitted, succeeded, failed, cancelled, retried, crashes, stale_results,
-		evicted;         /* ever */
-	uint64_t args_bytes;     /* of unfinished jobs */
-	uint64_t finished_bytes; /* of finished ones */
+	uint64_t submitted, succeeded, failed, cancelled, expired, retried, refused, crashes,
+		stale_results, evicted; /* ever */
+	uint64_t args_bytes;            /* of unfinished jobs */
+	uint64_t finished_bytes;        /* of finished ones */
 };
 void engine_counts(const struct engine *e, struct engine_counts *ret_counts);
 struct worker_view {

@@ -81,11 +81,12 @@ void lifetime_release(struct engine *e, int64_t ttl)
 
 struct lifetime *lifetime_of(const struct engine *e, const struct job *job)
 {
-	if (job->state == JOB_FAILED)
-		return e->failures;
-	if (job->result_ttl == e->results->ttl)
-		return e->results;
-	return map_get(&e->lifetimes, (uint64_t)job->result_ttl, &job->result_ttl);
+	const struct job_profile *p = job->profile;
+	bool failed = job->state == JOB_FAILED || job->state == JOB_EXPIRED;
+	int64_t ttl = failed ? p->failed_ttl : p->result_ttl;
+	struct lifetime *usual = failed ? e->failures : e->results;
+
+	return ttl == usual->ttl ? usual : map_get(&e->lifetimes, (uint64_t)ttl, &ttl);
 }
 
 bool lifetime_matches(const void *item, const void *key)
@@ -137,8 +138,10 @@ void finished_evict(struct engine *e)
 	while (e->counts.finished_bytes > e->options.max_finished_bytes) {
 		struct list *ring = list_empty(&e->spent) ? &e->kept : &e->spent;
 
-		e->counts.evicted++;
-		job_forget(e, LIST_ENTRY(ring->next, struct job, place));
+		struct job *job = LIST_ENTRY(ring->next, struct job, place);
+
+		e->counts.evicted += !job_is_durable(job); /* the store has the others */
+		job_forget(e, job);
 	}
 }
 

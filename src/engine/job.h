@@ -26,18 +26,19 @@ struct retry_policy {
 
 /* On what terms jobs were submitted: immutable, shared by all that were submitted alike. */
 struct job_profile {
+	uint64_t hash;
 	uint32_t users;
-	uint16_t type;      /* the submission's */
-	uint8_t job_class;  /* enum job_class */
-	uint8_t durability; /* enum job_durability */
-	int8_t priority;    /* -100 .. 100 */
-	bool detached;      /* they go on when their client leaves */
-	bool at_most_once;  /* an attempt that is lost is the last */
+	uint16_t type;       /* the submission's */
+	uint8_t job_class;   /* enum job_class */
+	uint8_t durability;  /* enum job_durability */
+	int8_t priority;     /* -100 .. 100 */
+	bool detached;       /* they go on when their client leaves */
+	bool at_most_once;   /* an attempt that is lost is the last */
 	uint32_t timeout_ms; /* of one attempt */
 	struct retry_policy retries;
 	int64_t result_ttl, failed_ttl;
 	struct engine_queue *queue; /* its name: job_queue_name() */
-	struct bytes *options;      /* the submission's, or NULL */
+	struct bytes *options;      /* the submission's; NULL: none */
 };
 
 struct job_error {
@@ -60,13 +61,15 @@ struct job_note {
 /* What few jobs have. */
 struct job_extra {
 	struct job *job;
-	int64_t deadline; /* engine time; 0: none */
+	int64_t starts_at; /* ACCEPTED: engine time before which it doesn't start; 0: none */
+	int64_t deadline;  /* engine time; 0: none */
 	struct heap_node deadline_due;
 	struct bytes *key, *unique_key; /* idempotency, uniqueness */
 	uint8_t payload[16];
-	struct group *group; /* it is a member of; NULL: none */
-	uint32_t member;     /* its place there */
-	struct list siblings; /* in the group's list, if that keeps one */
+	struct group *group;    /* it is a member of; NULL: none */
+	uint32_t member;        /* its place there */
+	bool blocked;           /* ACCEPTED: it goes on to BLOCKED */
+	struct list siblings;   /* in the group's list, if that keeps one */
 	struct job_note *notes; /* ended attempts, the latest first */
 	unsigned note_count;
 	void *baggage; /* the broker's: progress, log lines */
@@ -98,6 +101,7 @@ struct job {
 	bool sync : 1;        /* what changed must survive a loss of power before it is told */
 	bool refused : 1;     /* its first save didn't happen: nothing may be told of it but that */
 	bool args_away : 1;   /* they are in the store alone */
+	bool unconfirmed : 1; /* restored as RUNNING; its worker hasn't said yet that it has it */
 	bool suspect : 1;     /* it was on a worker that died for no known reason */
 	uint16_t pins;        /* changes and withheld actions that name it */
 	uint32_t elapsed_us;  /* of the last attempt, as its worker says */
@@ -105,7 +109,7 @@ struct job {
 	struct uuid id; /* its first 48 bits: Unix ms of acceptance */
 	uint64_t client, tag;
 	int64_t accepted_at, started_at, finished_at; /* engine time; 0: not yet */
-	struct bytes *meta, *body; /* the result; NULL: none */
-	struct job_error *error;   /* of the last failed attempt; NULL: none, or no memory for it */
+	struct bytes *meta, *body;                    /* the result; NULL: none */
+	struct job_error *error; /* of the last failed attempt; NULL: none, or no memory for it */
 };
 _Static_assert(sizeof(struct job) <= 192, "a pending job has grown");

@@ -102,6 +102,8 @@ int table_put(struct job_table *t, struct job *job)
 
 	if (!list_empty(&t->order))
 		page = LIST_ENTRY(t->order.prev, struct job_page, order);
+	if (page && page->number > number)
+		page = page_find(t, number); /* one that comes back from a store */
 	if (!page || page->number != number)
 		page = page_open(t, number);
 	if (!page)
@@ -197,6 +199,7 @@ static struct job_page *page_find(struct job_table *t, uint64_t number)
 static struct job_page *page_open(struct job_table *t, uint64_t number)
 {
 	struct job_page *page = calloc(1, sizeof(*page));
+	struct list *after = t->order.prev;
 
 	if (!page)
 		return NULL;
@@ -205,7 +208,9 @@ static struct job_page *page_open(struct job_table *t, uint64_t number)
 		free(page);
 		return NULL;
 	}
-	list_push_back(&t->order, &page->order);
+	while (after != &t->order && LIST_ENTRY(after, struct job_page, order)->number > number)
+		after = after->prev;
+	list_push_front(after, &page->order); /* right behind it */
 	return page;
 }
 

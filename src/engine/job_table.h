@@ -26,7 +26,7 @@ void table_init(struct job_table *t);
 void table_done(struct job_table *t);           /* when no job is left */
 struct job *table_new_job(struct job_table *t); /* zeroed; NULL: no memory */
 void table_free_job(struct job_table *t, struct job *job);
-int table_put(struct job_table *t, struct job *job) GA_MUST_CHECK; /* the newest */
+int table_put(struct job_table *t, struct job *job) GA_MUST_CHECK; /* quickest for the newest */
 void table_remove(struct job_table *t, struct job *job);
 struct job *table_get(struct job_table *t, uint64_t sequence);
 struct job *table_older(struct job_table *t, const struct job *job); /* NULL: the newest */

@@ -23,7 +23,7 @@ int queue_acquire(struct engine *e, struct span name, struct engine_queue **ret_
 			return r;
 		e->recent_queue = q;
 	}
-	q->jobs++;
+	q->users++;
 	*ret_queue = q;
 	return 0;
 }
@@ -33,7 +33,7 @@ void queue_release(struct engine *e, struct engine_queue *q)
 	struct engine_queue *last = e->queues[e->queue_count - 1];
 	struct span name = span_of(q->name);
 
-	if (--q->jobs > 0 || q == e->default_queue)
+	if (--q->users > 0 || q == e->default_queue)
 		return;
 	map_take(&e->queues_by_name, name_hash(name), &name);
 	last->index = q->index;
@@ -92,9 +92,9 @@ void engine_client_gone(struct engine *e, uint64_t client)
 
 		list_remove(&job->mates);
 		job->client = 0;
-		if (job->detached)
+		if (job->profile->detached || job_is_durable(job))
 			continue;
-		actions_reserve_or_abort(e, 1);
+		actions_reserve_or_abort(e, 2);
 		(void)engine_cancel(e, job); /* it is unfinished, and there is room */
 	}
 	free(c);
@@ -112,7 +112,7 @@ unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag)
 
 		if (job->tag != tag)
 			continue;
-		actions_reserve_or_abort(e, 1);
+		actions_reserve_or_abort(e, 2);
 		cancelled += engine_cancel(e, job) == 0;
 	}
 	return cancelled;
@@ -129,7 +129,7 @@ void clients_free(struct engine *e)
 
 const char *job_queue_name(const struct job *job)
 {
-	return job->queue->name;
+	return job->profile->queue->name;
 }
 
 int engine_queue_view(const struct engine *e, uint32_t index, struct queue_view *ret_view)

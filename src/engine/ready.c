@@ -58,20 +58,20 @@ void ready_free(struct ready *r)
 void ready_insert(struct engine *e, struct job *job)
 {
 	struct ready *r = ready_of(job);
-	unsigned rank = rank_of(job->priority);
+	unsigned rank = rank_of(job->profile->priority);
 	struct level *l = level_at(r, rank);
 
 	level_insert(l, job);
 	if (l->count++ == 0)
 		r->occupied[rank / 64] |= UINT64_C(1) << rank % 64;
 	if (r->count++ == 0)
-		list_push_back(&e->turns[job->job_class], &r->turn);
+		list_push_back(&e->turns[job->profile->job_class], &r->turn);
 }
 
 void ready_remove(struct engine *e GA_UNUSED, struct job *job)
 {
 	struct ready *r = ready_of(job);
-	unsigned rank = rank_of(job->priority);
+	unsigned rank = rank_of(job->profile->priority);
 	struct level *l = level_at(r, rank);
 
 	level_remove(l, job);
@@ -105,7 +105,7 @@ void ready_rotate(struct engine *e, enum job_class job_class, struct engine_queu
 uint64_t engine_ahead(const struct engine *e GA_UNUSED, const struct job *job)
 {
 	struct ready *r = ready_of(job);
-	unsigned rank = rank_of(job->priority);
+	unsigned rank = rank_of(job->profile->priority);
 	uint64_t ahead = 0;
 
 	if (job->state != JOB_READY)
@@ -118,7 +118,7 @@ uint64_t engine_ahead(const struct engine *e GA_UNUSED, const struct job *job)
 
 static struct ready *ready_of(const struct job *job)
 {
-	return job->queue->ready[job->job_class];
+	return job->profile->queue->ready[job->profile->job_class];
 }
 
 static unsigned rank_of(int priority)

@@ -32,7 +32,7 @@ struct ready {
 };
 struct engine_queue {
 	char *name;
-	uint64_t jobs; /* that name it, finished ones too: without any the queue goes, but for the default one */
+	uint64_t users; /* profiles that name it: without any the queue goes, but for the default one */
 	uint64_t running;
 	uint32_t index; /* in engine.queues */
 	struct ready *ready[CLASS_COUNT];

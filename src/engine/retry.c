@@ -33,7 +33,15 @@ int64_t retry_delay(const struct retry_policy *p, unsigned failures, uint32_t re
 	return (int64_t)(wait_ms * (double)NSEC_PER_MSEC);
 }
 
-int64_t engine_retry_due(const struct engine *e, const struct job *job)
+int64_t engine_due(const struct engine *e, const struct job *job)
 {
-	return job->state == JOB_RETRYING ? heap_due(&e->retrying, &job->due) : INT64_MAX;
+	switch (job->state) {
+	case JOB_RETRYING:
+	case JOB_SCHEDULED:
+		return heap_due(&e->waiting, &job->due);
+	case JOB_ACCEPTED:
+		return job->extra->starts_at;
+	default:
+		return 0;
+	}
 }

@@ -73,6 +73,7 @@ bool engine_worker_holds(struct engine *e, uint32_t slot, uint64_t token)
 
 	if (!job)
 		return false;
+	job->unconfirmed = false;
 	if (job->cancelling) { /* the request may have been lost with the connection */
 		actions_reserve_or_abort(e, 1);
 		actions_push(e, ACTION_CANCEL, job);
@@ -90,8 +91,8 @@ void engine_worker_drains(struct engine *e, uint32_t slot)
 	seats_update(e, w);
 }
 
-void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, uint64_t culprit,
-			int signal)
+void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation,
+			const struct engine_death *death)
 {
 	struct worker *w = worker_at(e, slot);
 
@@ -103,15 +104,13 @@ void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation, u
 	while (!list_empty(&w->jobs)) {
 		struct job *job = LIST_ENTRY(w->jobs.prev, struct job, place);
 
-		actions_reserve_or_abort(e, 1);
-		if (culprit != 0 && job->token == culprit)
-			charge_crash(e, job, signal);
-		if (job->cancelling)
-			job_end(e, job, JOB_CANCELLED);
-		else if (job->crashes >= MAX_CRASHES)
+		actions_reserve_or_abort(e, 2);
+		if (death->culprit != 0 && job->token == death->culprit)
+			charge_crash(e, job, death->signal);
+		if (job->crashes >= MAX_CRASHES && !job->cancelling)
 			job_end(e, job, JOB_FAILED);
 		else
-			job_move(e, job, JOB_READY);
+			attempt_lost(e, job);
 	}
 	w->incarnation = 0;
 	for (int c = 0; c < CLASS_COUNT; c++)
@@ -173,9 +172,9 @@ struct worker *worker_for(struct engine *e, enum job_class job_class)
 void worker_take(struct engine *e, struct worker *w, struct job *job)
 {
 	list_push_back(&w->jobs, &job->place);
-	w->held[job->job_class]++;
+	w->held[job->profile->job_class]++;
 	w->dispatched++;
-	seat_update(e, w, job->job_class);
+	seat_update(e, w, job->profile->job_class);
 }
 
 void worker_give(struct engine *e, struct job *job)
@@ -183,8 +182,8 @@ void worker_give(struct engine *e, struct job *job)
 	struct worker *w = e->slots[job->slot];
 
 	list_remove(&job->place);
-	w->held[job->job_class]--;
-	seat_update(e, w, job->job_class);
+	w->held[job->profile->job_class]--;
+	seat_update(e, w, job->profile->job_class);
 }
 
 void worker_withhold(struct worker *w, enum job_class job_class)
@@ -278,6 +277,8 @@ static void charge_crash(struct engine *e, struct job *job, int signal)
 	crash_message(message, sizeof(message), signal, job->crashes);
 	job_set_error(job, error_new(MAX(signal, 0), span_of(signal ? "worker_crashed" : "worker_hung"),
 				     span_of(message)));
+	note_add(e, job, (enum job_outcome)0);
+	job_changed(e, job, true);
 }
 
 static void crash_message(char *out, size_t size, int signal, unsigned crashes)

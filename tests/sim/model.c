@@ -78,7 +78,7 @@ void model_submitted(struct model *m, const struct job *job, const struct submis
 		.priority = s->priority,
 		.retries = s->retries,
 		.detached = s->detached,
-		.ttl = job->result_ttl,
+		.ttl = job->profile->result_ttl,
 	};
 }
 
@@ -128,6 +128,7 @@ void model_result(struct model *m, struct model_job *job, const struct attempt_r
 		     (r->retryable && r->outcome != OUTCOME_ABANDONED);
 
 	attempt_ended(m, job);
+	job->expected[ACTION_ENDED]++;
 	if (r->outcome == OUTCOME_ABANDONED)
 		m->workers[job->slot].withheld[job->job_class]++;
 	if (r->outcome == OUTCOME_SUCCEEDED) {
@@ -220,7 +221,7 @@ void model_actions(struct model *m, const struct action *actions, size_t count)
 		struct model_job *job = &m->jobs[i];
 
 		job->untold = false;
-		for (int kind = 0; kind < 4; kind++)
+		for (int kind = 0; kind < 16; kind++)
 			MODEL_EXPECT(m, job->expected[kind] == 0, "action %d of job %llu is missing",
 				     kind, (unsigned long long)job->sequence);
 		for (uint32_t slot = 0; slot < MODEL_WORKERS && job->state == JOB_READY; slot++)
@@ -367,7 +368,7 @@ static void compare_job(struct model *m, const struct model_job *job)
 	MODEL_EXPECT(m, real->token == job->token, "job %llu has another's token", name);
 	MODEL_EXPECT(m, model_final(job) || real->client == job->client,
 		     "job %llu has another client", name);
-	MODEL_EXPECT(m, (engine_retry_due(m->e, real) != INT64_MAX) == (job->state == JOB_RETRYING),
+	MODEL_EXPECT(m, (engine_due(m->e, real) != 0) == (job->state == JOB_RETRYING),
 		     "job %llu retries at a wrong time", name);
 	MODEL_EXPECT(m, job->state != JOB_FAILED || real->error, "job %llu failed without an error",
 		     name);

@@ -26,7 +26,7 @@ struct model_job {
 	int64_t earliest,
 		latest; /* RETRYING: when it may, and must be ready; finished: both when it expires */
 	uint64_t order;       /* among finished, or delivered, ones; from 1 */
-	unsigned expected[4]; /* actions of each kind to come */
+	unsigned expected[16]; /* actions of each kind to come */
 };
 
 struct model_worker {

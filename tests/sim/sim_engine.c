@@ -221,7 +221,8 @@ static void step_worker_lost(struct sim *s)
 	uint64_t incarnation = s->m.workers[slot].incarnation;
 
 	if (chance(s, 10)) {
-		engine_worker_lost(s->m.e, slot, incarnation + 1, culprit, 11);
+		engine_worker_lost(s->m.e, slot, incarnation + 1,
+				   &(struct engine_death){ .culprit = culprit, .signal = 11 });
 		return;
 	}
 	if (incarnation == 0)
@@ -230,7 +231,9 @@ static void step_worker_lost(struct sim *s)
 		slot = job->slot;
 		incarnation = s->m.workers[slot].incarnation;
 	}
-	engine_worker_lost(s->m.e, slot, incarnation, culprit, chance(s, 20) ? 0 : 11);
+	engine_worker_lost(
+		s->m.e, slot, incarnation,
+		&(struct engine_death){ .culprit = culprit, .signal = chance(s, 20) ? 0 : 11 });
 	model_lost(&s->m, slot, culprit);
 }
 

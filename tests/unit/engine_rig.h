@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "clock.h"
-#include "engine.h"
+#include "engine_durable.h"
 #include "tap_main.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -17,8 +17,8 @@
 struct rig {
 	struct engine *e;
 	int64_t now;
-	struct action actions[RIG_ACTIONS]; /* of the last turn; their jobs may have left */
-	size_t count;
+	struct action actions[RIG_ACTIONS]; /* of the last turn, but ENDED; their jobs may have left */
+	size_t count, ended;                /* of those, and of ENDED ones */
 };
 
 static inline void rig_check(struct rig *rig)
@@ -62,6 +62,13 @@ static inline void rig_worker(struct rig *rig, uint32_t slot, uint64_t incarnati
 	assert_int_equal(engine_worker_joined(rig->e, &w), 0);
 }
 
+static inline void rig_lost(struct rig *rig, uint32_t slot, uint64_t incarnation, uint64_t culprit,
+			    int signal)
+{
+	engine_worker_lost(rig->e, slot, incarnation,
+			   &(struct engine_death){ .culprit = culprit, .signal = signal });
+}
+
 static inline struct job *rig_submit(struct rig *rig, struct submission s)
 {
 	struct job *job = NULL;
@@ -78,11 +85,18 @@ static inline struct job *rig_job(struct rig *rig)
 /* Run, keep the actions, reap. */
 static inline void rig_turn(struct rig *rig)
 {
-	const struct action *actions = engine_run(rig->e, &rig->count);
+	size_t count;
+	const struct action *actions = engine_run(rig->e, &count);
 
-	assert_true(rig->count <= RIG_ACTIONS);
-	if (rig->count > 0)
-		memcpy(rig->actions, actions, rig->count * sizeof(*actions));
+	rig->count = rig->ended = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (actions[i].kind == ACTION_ENDED) {
+			rig->ended++;
+			continue;
+		}
+		assert_true(rig->count < RIG_ACTIONS);
+		rig->actions[rig->count++] = actions[i];
+	}
 	engine_reap(rig->e);
 	rig_check(rig);
 }

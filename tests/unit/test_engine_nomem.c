@@ -271,7 +271,7 @@ static void a_crash_is_charged_without_memory_for_its_story(void **state)
 		rig_worker(&rig, 0, incarnation, 1);
 		rig_turn(&rig);
 		memory_for(0);
-		engine_worker_lost(rig.e, 0, incarnation, job->token, 11);
+		rig_lost(&rig, 0, incarnation, job->token, 11);
 		memory_for_all();
 	}
 	assert_int_equal(job->state, JOB_FAILED);

@@ -136,11 +136,11 @@ static void a_registration_must_be_of_the_live_incarnation(void **state)
 	assert_int_equal(engine_worker_started(rig.e, 2, 8), -EBUSY);
 	assert_int_equal(engine_worker_started(rig.e, 4096, 1), -EINVAL);
 	assert_int_equal(engine_worker_started(rig.e, 3, 0), -EINVAL);
-	engine_worker_lost(rig.e, 2, 8, 0, 9); /* not that one */
-	engine_worker_lost(rig.e, 77, 8, 0, 9);
+	rig_lost(&rig, 2, 8, 0, 9); /* not that one */
+	rig_lost(&rig, 77, 8, 0, 9);
 	w.incarnation = 7;
 	assert_int_equal(engine_worker_joined(rig.e, &w), 0);
-	engine_worker_lost(rig.e, 2, 7, 0, 9);
+	rig_lost(&rig, 2, 7, 0, 9);
 	assert_int_equal(engine_worker_joined(rig.e, &w), -ESTALE);
 	assert_int_equal(engine_worker_started(rig.e, 2, 8), 0);
 	assert_int_equal(engine_worker_started(rig.e, 4095, 1), 0);
@@ -159,7 +159,7 @@ static void workers_are_shown_by_slot(void **state)
 	rig_worker(&rig, 4, 5, 2);
 	rig_job(&rig);
 	rig_turn(&rig);
-	engine_worker_lost(rig.e, 1, 4, 0, 9);
+	rig_lost(&rig, 1, 4, 0, 9);
 	assert_int_equal(view_of(&rig, 0).slot, 1);
 	assert_int_equal(view_of(&rig, 0).incarnation, 0);
 	view = view_of(&rig, 1);
@@ -198,7 +198,7 @@ static void a_draining_worker_gets_no_new_jobs(void **state)
 	rig_turn(&rig);
 	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, NULL), 0);
 	assert_int_equal(running->state, JOB_SUCCEEDED);
-	engine_worker_lost(rig.e, 0, 1, 0, 0);
+	rig_lost(&rig, 0, 1, 0, 0);
 	rig_worker(&rig, 0, 2, 1);
 	rig_turn(&rig);
 	assert_false(view_of(&rig, 0).draining);
@@ -219,7 +219,7 @@ static void jobs_of_a_lost_worker_stand_at_their_place_again_uncharged(void **st
 	for (int i = 0; i < 8; i++)
 		jobs[i] = rig_job(&rig);
 	rig_turn(&rig);
-	engine_worker_lost(rig.e, 0, 1, 0, SIGKILL);
+	rig_lost(&rig, 0, 1, 0, SIGKILL);
 	rig_check(&rig);
 	assert_int_equal(view_of(&rig, 0).held[CLASS_NET], 0);
 	for (int i = 0; i < 8; i++) {
@@ -239,7 +239,7 @@ static void jobs_of_a_lost_worker_stand_at_their_place_again_uncharged(void **st
 
 static void crash(struct rig *rig, uint64_t incarnation, uint64_t culprit, int signal)
 {
-	engine_worker_lost(rig->e, 0, incarnation, culprit, signal);
+	rig_lost(rig, 0, incarnation, culprit, signal);
 	rig_worker(rig, 0, incarnation + 1, 10);
 }
 
