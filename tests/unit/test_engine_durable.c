@@ -211,7 +211,7 @@ static void a_refused_job_has_never_been(void **state)
 	s.client = 7;
 	s.args = bytes_new("{}", 2);
 	job = rig_submit(&rig, s);
-	bytes_unref(s.args);
+	bytes_unref(GA_TAKE_PTR(s.args));
 	id = job->id;
 	rig_turn(&rig);
 	uint64_t number = save(&rig).number;
