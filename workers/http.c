@@ -366,6 +366,7 @@ static const struct ga_job_type http = {
 	.start = start,
 	.finish = finish,
 	.example = "url=https://example.com/",
+	.limit_param = "url",
 };
 
 GA_PLUGIN(&http);

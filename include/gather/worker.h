@@ -69,6 +69,8 @@ struct ga_job_type {
 	int (*finish)(ga_job *job, ga_future *future, int result);
 	int (*work)(ga_job *job);
 	const char *example; /* arguments that work, as `gather run` takes them: "url=https://example.com/" */
+	/* The parameter (GA_TEXT) with the URL whose host is the limit key of jobs that name none; NULL: they have none. */
+	const char *limit_param;
 };
 
 struct ga_plugin {

@@ -67,6 +67,22 @@ static int param_declaration_check(const struct ga_param *p, char *why, size_t w
 	return preset_check(p, why, why_size);
 }
 
+static int limit_param_check(const struct job_type *type, char *why, size_t why_size)
+{
+	for (size_t i = 0; type->limit_param && i <= type->param_count; i++) {
+		if (i == type->param_count)
+			return wrong(why, why_size, "limit_param names %s, which is no parameter",
+				     type->limit_param);
+		if (strcmp(type->params[i].name, type->limit_param) != 0)
+			continue;
+		if (type->params[i].type != GA_TEXT)
+			return wrong(why, why_size, "limit_param names %s, which is no text",
+				     type->limit_param);
+		break;
+	}
+	return 0;
+}
+
 int declaration_check(const struct job_type *type, char *why, size_t why_size)
 {
 	if (!declared_name_valid(type->name))
@@ -88,5 +104,5 @@ int declaration_check(const struct job_type *type, char *why, size_t why_size)
 				return wrong(why, why_size, "it has two parameters %s",
 					     type->params[i].name);
 	}
-	return 0;
+	return limit_param_check(type, why, why_size);
 }

@@ -38,8 +38,9 @@ json_t *type_describe(const struct job_type *type)
 
 	for (size_t i = 0; i < type->param_count; i++)
 		json_array_append_new(params, param_describe(&type->params[i]));
-	return json_pack("{s:s, s:s, s:s, s:s*, s:o}", "name", type->name, "help", type->help, "class",
-			 job_class_name(type->job_class), "example", type->example, "params", params);
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:o}", "name", type->name, "help", type->help,
+			 "class", job_class_name(type->job_class), "example", type->example,
+			 "limit_param", type->limit_param, "params", params);
 }
 
 /* Of an object like http's headers: what carries credentials by its very name (RFC 9110, section 11; RFC 6265). */

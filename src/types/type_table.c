@@ -98,6 +98,7 @@ int type_table_new(const struct ga_job_type *const *types, size_t count,
 		to->name = from->name;
 		to->help = from->help;
 		to->example = from->example;
+		to->limit_param = from->limit_param;
 		to->job_class = (enum job_class)from->job_class;
 		to->params = from->params;
 		while (from->params && from->params[to->param_count].name)
@@ -128,8 +129,9 @@ static json_t *type_dump(const struct job_type *type)
 			json_decref(params);
 			return NULL;
 		}
-	return json_pack("{s:s, s:s, s:s*, s:i, s:o}", "name", type->name, "help", type->help,
-			 "example", type->example, "class", (int)type->job_class, "params", params);
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:i, s:o}", "name", type->name, "help", type->help,
+			 "example", type->example, "limit_param", type->limit_param, "class",
+			 (int)type->job_class, "params", params);
 }
 
 char *type_table_dump(const struct type_table *t)
@@ -168,8 +170,9 @@ static int type_load(json_t *from, struct job_type *to, struct ga_param **room)
 	json_t *params;
 	int job_class;
 
-	if (json_unpack(from, "{s:s, s:s, s?s, s:i, s:o !}", "name", &to->name, "help", &to->help,
-			"example", &to->example, "class", &job_class, "params", &params) < 0)
+	if (json_unpack(from, "{s:s, s:s, s?s, s?s, s:i, s:o !}", "name", &to->name, "help",
+			&to->help, "example", &to->example, "limit_param", &to->limit_param,
+			"class", &job_class, "params", &params) < 0)
 		return -EPROTO;
 	to->job_class = (enum job_class)job_class;
 	to->params = *room;

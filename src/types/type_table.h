@@ -13,6 +13,7 @@
 
 struct job_type {
 	const char *name, *help, *example;
+	const char *limit_param; /* see worker.h; NULL: none */
 	enum job_class job_class;
 	uint16_t index;                /* in the table, which is sorted by name */
 	const struct ga_param *params; /* param_count of them, then a NULL name */

@@ -25,9 +25,11 @@ static int nothing(ga_job *job)
 	return 0;
 }
 
-static const struct ga_job_type all = {
-	.name = "all", .help = "takes everything", .params = all_params, .work = nothing
-};
+static const struct ga_job_type all = { .name = "all",
+					.help = "takes everything",
+					.params = all_params,
+					.work = nothing,
+					.limit_param = "url" };
 static const struct ga_job_type bare = {
 	.name = "bare", .help = "takes nothing", .job_class = GA_CLASS_CPU, .work = nothing, .example = ""
 };
@@ -77,6 +79,8 @@ static void a_dumped_table_loads_with_the_same_hash(void **state)
 	assert_string_equal(type_at(copy, 0)->params[6].choices, "none|head|body");
 	assert_int_equal(type_at(copy, 0)->param_count, 11);
 	assert_null(type_at(copy, 0)->params[11].name);
+	assert_string_equal(type_at(copy, 0)->limit_param, "url");
+	assert_null(type_at(copy, 1)->limit_param);
 	free(again);
 	free(text);
 	type_table_free(copy);
@@ -175,6 +179,12 @@ static void a_wrong_declaration_is_refused_with_the_reason(void **state)
 			"class");
 	expect_bad_type(&(struct ga_job_type){ .name = "x", .help = "h", .params = twice }, -EINVAL,
 			"two");
+	expect_bad_type(&(struct ga_job_type){ .name = "x", .help = "h", .limit_param = "url" },
+			-EINVAL, "limit_param");
+	expect_bad_type(
+		&(struct ga_job_type){
+			.name = "x", .help = "h", .params = all_params, .limit_param = "count" },
+		-EINVAL, "no text");
 	expect_bad_param((struct ga_param){ .name = "A", .help = "h" }, "name");
 	expect_bad_param((struct ga_param){ .name = "a" }, "help");
 	expect_bad_param((struct ga_param){ .name = "a", .help = "h", .type = 77 }, "unknown type");
