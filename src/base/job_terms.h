@@ -48,6 +48,10 @@ enum job_outcome {
 
 enum job_durability { DURABILITY_MEMORY = 0, DURABILITY_WRITE = 1, DURABILITY_FSYNC = 2 };
 
+/* Workers have slots from 0. The last one is for the sacrificial worker, where jobs run that may take their worker along;
+ * it is there only when the broker wants it. */
+#define SACRIFICE_SLOT 4095u
+
 const char *job_state_name(enum job_state state); /* "ready", ... or "?" */
 int job_state_parse(const char *name, enum job_state *ret_state) GA_MUST_CHECK; /* -EINVAL */
 const char *job_durability_name(enum job_durability durability); /* "memory", ... */

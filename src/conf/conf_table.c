@@ -34,7 +34,7 @@ const struct conf_row conf_table[] = {
 	{ "worker_dir", &conf_path, FIELD(worker_dir), .initial = GATHER_WORKER_DIR, .min = 2,
 	  .max = 4000, .sample = "/usr/lib/gather/workers",
 	  .help = "The modules with the built-in job types. By default those that were installed with gatherd." },
-	{ "workers", &conf_number, FIELD(workers), .initial = "0", .min = 0, .max = 4096,
+	{ "workers", &conf_number, FIELD(workers), .initial = "0", .min = 0, .max = 4095,
 	  .help = "How many worker processes run the jobs. 0 is one for each core that gatherd may use, "
 		  "and never more than its CPU quota rounded up." },
 	{ "pin", &conf_switch, FIELD(pin), .initial = "auto", .words = "auto off",

@@ -1,4 +1,5 @@
 #include "inherit.h"
+#include "job_terms.h"
 #include "log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -142,7 +143,10 @@ static void take_name(const struct role *r, enum log_level level)
 {
 	char name[32], process[32];
 
-	if (strcmp(r->name, "worker") == 0) {
+	if (strcmp(r->name, "worker") == 0 && r->slot == SACRIFICE_SLOT) {
+		snprintf(name, sizeof(name), "sacrificial worker");
+		snprintf(process, sizeof(process), "gatherd-sacr");
+	} else if (strcmp(r->name, "worker") == 0) {
 		snprintf(name, sizeof(name), "worker %u", r->slot);
 		snprintf(process, sizeof(process), "gatherd-w%u", r->slot);
 	} else {

@@ -36,10 +36,22 @@ enum control_kind {
 	CONTROL_WORKER_STARTED, /* supervisor -> broker: slot, incarnation */
 	CONTROL_WORKERS_KNOWN,  /* supervisor -> broker: all live incarnations have been named */
 	CONTROL_WORKER_LOST, /* supervisor -> broker: slot, incarnation, token = culprit or 0, status = signal or 0 (hang);
-				 * below 0: it exited by itself, with exit status -1 - status */
+				 * below 0: it exited by itself, with exit status -1 - status. Flag CONTROL_BLAMELESS.
+				 * Before WORKERS_KNOWN, of an incarnation that wasn't said to have started: it died
+				 * before this broker; its attempts may be in the store. The last such one of each slot
+				 * is named to every broker: whoever has heard of it already loses nothing by that */
 	CONTROL_WORKER_RESTART, /* broker -> supervisor: this incarnation is of another build or table: end it */
 	CONTROL_RELOAD, /* supervisor -> children: a new ROLE_FD_CONFIG content stands in the memfd */
+	CONTROL_SACRIFICE, /* broker -> supervisor: a worker is wanted in SACRIFICE_SLOT. Started once: when it dies, or
+				 * never gets as far as READY, the broker asks again; the supervisor sees to the pace */
+	CONTROL_DISMISS, /* broker -> supervisor: slot, incarnation: that one isn't wanted any longer: end it */
 };
+
+/* No job is to blame for this death: the worker was told to end, or did so on its own account. */
+#define CONTROL_BLAMELESS 1u
+
+/* A worker exits with this (EX_TEMPFAIL) to be started anew for reasons of its own. */
+#define WORKER_EXIT_ANEW 75
 
 struct control_message {
 	uint32_t kind;
@@ -47,7 +59,7 @@ struct control_message {
 	uint64_t incarnation;
 	uint64_t token;
 	int32_t status;
-	uint32_t reserved;
+	uint32_t flags;
 };
 
 struct role {

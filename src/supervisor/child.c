@@ -1,5 +1,6 @@
 #include "child.h"
 #include "clock.h"
+#include "job_terms.h"
 #include "memory_file.h"
 #include "spawn.h"
 #include <errno.h>
@@ -179,7 +180,9 @@ void child_kill(struct child *c, int signal_number)
 
 char *child_name(const struct child *c, char name[CHILD_NAME_SIZE])
 {
-	if (strcmp(c->role, "worker") == 0)
+	if (strcmp(c->role, "worker") == 0 && c->slot == SACRIFICE_SLOT)
+		snprintf(name, CHILD_NAME_SIZE, "sacrificial worker");
+	else if (strcmp(c->role, "worker") == 0)
 		snprintf(name, CHILD_NAME_SIZE, "worker %u", c->slot);
 	else
 		snprintf(name, CHILD_NAME_SIZE, "%s", c->role);

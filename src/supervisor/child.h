@@ -57,6 +57,8 @@ struct child {
 	int64_t started, restart_at, kill_at;
 	struct pulse pulse;
 	struct restart restart;
+	/* A worker's: the CONTROL_WORKER_LOST of the last process here that may have held attempts. Kind 0: none. */
+	struct control_message death;
 };
 
 /* Zeroes it; the child is DOWN and never due. `role` is borrowed. */
@@ -84,6 +86,6 @@ int child_receive(struct child *c, struct control_message *ret_m) GA_MUST_CHECK;
 /* SIGTERM now, SIGKILL at `kill_at`. */
 void child_end(struct child *c, enum child_end why, int64_t kill_at);
 void child_kill(struct child *c, int signal_number);
-/* "worker 3" or "broker". */
+/* "worker 3", "sacrificial worker" or "broker". */
 #define CHILD_NAME_SIZE 32
 char *child_name(const struct child *c, char name[CHILD_NAME_SIZE]);

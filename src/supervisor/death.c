@@ -148,6 +148,7 @@ static void broker_died(struct supervisor *s, int status, int64_t now)
 	if (!done && s->phase != PHASE_STOPPING)
 		death_log(&s->broker, status, 0);
 	child_gone(&s->broker);
+	sacrifice_unwanted(s);
 	if (s->phase == PHASE_STOPPING)
 		return;
 	if (is_hopeless(s, &s->broker, status))
@@ -162,8 +163,6 @@ static void broker_died(struct supervisor *s, int status, int64_t now)
  * for want of memory, says nothing about that. */
 static bool is_own_fault(const struct child *c, int status)
 {
-	if (c->end == END_ASKED)
-		return false;
 	if (c->end == END_HANG || WIFEXITED(status))
 		return true;
 	switch (WTERMSIG(status)) {
@@ -180,6 +179,13 @@ static bool is_own_fault(const struct child *c, int status)
 	}
 }
 
+/* It was told to end, or it ended on its own account: then no job is to blame. */
+static bool is_blameless(const struct child *c, int status)
+{
+	return c->end == END_ASKED ||
+	       (c->end == END_NONE && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_ANEW);
+}
+
 static int32_t lost_status(const struct child *c, int status)
 {
 	if (c->end == END_HANG)
@@ -193,16 +199,23 @@ static void worker_died(struct supervisor *s, struct child *c, int status, int64
 				     .slot = c->slot,
 				     .incarnation = c->incarnation,
 				     .status = lost_status(c, status) };
+	bool was_ready = c->state == CHILD_UP;
 
-	if (is_own_fault(c, status))
+	if (is_blameless(c, status))
+		m.flags = CONTROL_BLAMELESS;
+	else if (is_own_fault(c, status))
 		m.token = atomic_load_explicit(&c->page->on_cpu, memory_order_relaxed);
 	death_log(c, status, m.token);
 	child_send(&s->broker, &m);
+	if (was_ready) /* jobs come to registered ones only */
+		c->death = m;
 	child_gone(c);
 	if (s->phase == PHASE_STOPPING)
 		return;
 	if (is_hopeless(s, c, status))
 		phase_stop(s, EX_CONFIG, 2 * NSEC_PER_SEC, now);
+	else if (c == &s->sacrifice)
+		sacrifice_ended(s, was_ready, now);
 	else
 		child_retry(s, c, now);
 }

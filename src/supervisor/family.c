@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "cpu.h"
+#include "job_terms.h"
 #include "state.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ int family_init(struct supervisor *s)
 
 	if (r < 0)
 		return r;
-	s->worker_count = cpu_workers(s->conf->workers, cpu_count, cpu_quota_here());
+	s->worker_count =
+		MIN(cpu_workers(s->conf->workers, cpu_count, cpu_quota_here()), SACRIFICE_SLOT);
 	s->workers = calloc(s->worker_count, sizeof(*s->workers));
 	if (s->workers) {
 		for (unsigned i = 0; i < s->worker_count; i++)
@@ -34,6 +36,7 @@ int family_init(struct supervisor *s)
 				   s->conf->pin ? cpus[i % cpu_count] : CPU_NONE);
 	}
 	free(cpus);
+	child_init(&s->sacrifice, "worker", SACRIFICE_SLOT, CPU_NONE);
 	child_init(&s->broker, "broker", 0, CPU_NONE);
 	child_init(&s->types, "types", 0, CPU_NONE);
 	s->types.has_output = true;
@@ -48,6 +51,7 @@ void family_done(struct supervisor *s)
 	for (unsigned i = 0; s->workers && i < s->worker_count; i++)
 		child_done(&s->workers[i]);
 	free(s->workers);
+	child_done(&s->sacrifice);
 	child_done(&s->broker);
 	child_done(&s->types);
 	buf_done(&s->table);
@@ -59,7 +63,16 @@ struct child *family_at(struct supervisor *s, unsigned i)
 		return &s->types;
 	if (i == 1)
 		return &s->broker;
-	return i - 2 < s->worker_count ? &s->workers[i - 2] : NULL;
+	if (i == 2)
+		return &s->sacrifice;
+	return i - 3 < s->worker_count ? &s->workers[i - 3] : NULL;
+}
+
+struct child *family_worker(struct supervisor *s, uint32_t slot)
+{
+	if (slot == SACRIFICE_SLOT)
+		return &s->sacrifice;
+	return slot < s->worker_count ? &s->workers[slot] : NULL;
 }
 
 void family_types(struct supervisor *s, int64_t now)
@@ -163,6 +176,25 @@ void family_kill_adopted(void)
 	}
 }
 
+/* What a new broker has to know of the workers. Deaths first: each slot's latest that may have cost attempts. An earlier
+ * broker may have heard of it and died before it had written down what follows from it. */
+static void workers_tell(struct supervisor *s)
+{
+	struct child *c;
+
+	for (unsigned i = 0; (c = family_at(s, i)); i++)
+		if (c->death.kind)
+			child_send(&s->broker, &c->death);
+	for (unsigned i = 0; (c = family_at(s, i)); i++) {
+		const struct control_message m = { .kind = CONTROL_WORKER_STARTED,
+						   .slot = c->slot,
+						   .incarnation = c->incarnation };
+
+		if (child_lives(c) && c != &s->types && c != &s->broker)
+			child_send(&s->broker, &m);
+	}
+}
+
 static void broker_start(struct supervisor *s, int64_t now)
 {
 	const struct control_message known = { .kind = CONTROL_WORKERS_KNOWN };
@@ -176,14 +208,7 @@ static void broker_start(struct supervisor *s, int64_t now)
 	log_debug("broker started, pid %d", s->broker.pid);
 	if (!s->broker.was_ready && s->broker.restart.count == 0)
 		return; /* the first one: the workers are yet to come */
-	for (unsigned i = 0; i < s->worker_count; i++) {
-		struct control_message m = { .kind = CONTROL_WORKER_STARTED,
-					     .slot = i,
-					     .incarnation = s->workers[i].incarnation };
-
-		if (child_lives(&s->workers[i]))
-			child_send(&s->broker, &m);
-	}
+	workers_tell(s);
 	child_send(&s->broker, &known);
 	if (s->phase == PHASE_DRAINING)
 		child_send(&s->broker, &(struct control_message){ .kind = CONTROL_DRAIN });
@@ -194,19 +219,28 @@ static void worker_start(struct supervisor *s, struct child *c, int64_t now)
 	struct control_message m = { .kind = CONTROL_WORKER_STARTED,
 				     .slot = c->slot,
 				     .incarnation = ++s->last_incarnation };
+	char name[CHILD_NAME_SIZE];
 	int r;
 
 	child_send(&s->broker, &m); /* before it lives, so that the broker knows whoever says HELLO */
 	r = child_start(c, &s->launch, m.incarnation, now);
+	child_name(c, name);
 	if (r < 0) {
-		log_error("worker %u can't be started: %s", c->slot, strerror(-r));
+		log_error("%s can't be started: %s", name, strerror(-r));
 		m.kind = CONTROL_WORKER_LOST;
 		m.status = SIGKILL;
+		m.flags = CONTROL_BLAMELESS;
 		child_send(&s->broker, &m);
-		child_retry(s, c, now);
+		if (c == &s->sacrifice) {
+			c->started = now;
+			c->restart_at = TIME_NEVER;
+			sacrifice_ended(s, false, now);
+		} else {
+			child_retry(s, c, now);
+		}
 		return;
 	}
-	log_debug("worker %u started, pid %d, incarnation %llu", c->slot, c->pid,
+	log_debug("%s started, pid %d, incarnation %llu", name, c->pid,
 		  (unsigned long long)c->incarnation);
 }
 

@@ -7,9 +7,6 @@
 /* The table of a hundred job types is some 100 KiB. */
 enum { TABLE_MAX = 16 * 1024 * 1024 };
 
-/* A worker that the broker asked to be replaced is given this long to end. */
-#define REPLACE_PATIENCE (2 * NSEC_PER_SEC)
-
 static void take_message(struct supervisor *s, struct child *c, const struct control_message *m,
 			 int64_t now);
 
@@ -51,11 +48,12 @@ void types_read(struct supervisor *s)
 
 static void worker_replace(struct supervisor *s, const struct control_message *m, int64_t now)
 {
-	struct child *c = m->slot < s->worker_count ? &s->workers[m->slot] : NULL;
+	struct child *c = family_worker(s, m->slot);
+	char name[CHILD_NAME_SIZE];
 
 	if (!c || !child_lives(c) || c->incarnation != m->incarnation || c->end != END_NONE)
 		return; /* it is gone already */
-	log_notice("worker %u (pid %d) doesn't match the broker: replaced", c->slot, c->pid);
+	log_notice("%s (pid %d) doesn't match the broker: replaced", child_name(c, name), c->pid);
 	child_end(c, END_ASKED, now + REPLACE_PATIENCE);
 }
 
@@ -76,6 +74,14 @@ static void take_message(struct supervisor *s, struct child *c, const struct con
 	case CONTROL_WORKER_RESTART:
 		if (c == &s->broker)
 			worker_replace(s, m, now);
+		break;
+	case CONTROL_SACRIFICE:
+		if (c == &s->broker)
+			sacrifice_wanted(s, now);
+		break;
+	case CONTROL_DISMISS:
+		if (c == &s->broker)
+			sacrifice_dismissed(s, m->incarnation, now);
 		break;
 	default:
 		log_debug("a message of kind %u from a child means nothing here", m->kind);

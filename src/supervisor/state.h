@@ -32,11 +32,13 @@ struct supervisor {
 
 	struct launch launch;
 	struct listeners listeners;
-	struct child types, broker, *workers;
+	struct child types, broker, *workers, sacrifice;
 	unsigned worker_count;
-	struct buf table;          /* what the types role has printed so far */
-	uint64_t last_incarnation; /* numbers differ from those of an earlier supervisor, too */
-	struct random random;      /* spreads restarts */
+	struct buf table;           /* what the types role has printed so far */
+	uint64_t last_incarnation;  /* numbers differ from those of an earlier supervisor, too */
+	struct random random;       /* spreads restarts */
+	int64_t sacrifice_earliest; /* when the sacrificial worker may be started again */
+	bool sacrifice_next;        /* it is ending, and another one is wanted then */
 
 	int signals;                   /* signalfd */
 	int until_eof;                 /* -1: none, or done */
@@ -59,6 +61,7 @@ void phase_tick(struct supervisor *s, int64_t now); /* deadlines */
 int family_init(struct supervisor *s) GA_MUST_CHECK;
 void family_done(struct supervisor *s);
 struct child *family_at(struct supervisor *s, unsigned i); /* the i-th of all children; NULL past the last */
+struct child *family_worker(struct supervisor *s, uint32_t slot); /* NULL: there is no such slot */
 void family_types(struct supervisor *s, int64_t now);
 void family_start(struct supervisor *s, int64_t now);  /* broker and workers */
 void family_tick(struct supervisor *s, int64_t now);   /* restarts, pulses, kills that are due */
@@ -71,6 +74,15 @@ void family_kill_adopted(void); /* what children left behind; at the end */
 void family_reap(struct supervisor *s, int64_t now);
 void child_retry(struct supervisor *s, struct child *c,
 		 int64_t now); /* start it again after its wait, or give up */
+
+/* sacrifice.c — the sacrificial worker. */
+/* One that was told to end by the broker is given this long. */
+#define REPLACE_PATIENCE (2 * NSEC_PER_SEC)
+void sacrifice_wanted(struct supervisor *s, int64_t now); /* the broker asks for it */
+void sacrifice_dismissed(struct supervisor *s, uint64_t incarnation, int64_t now);
+void sacrifice_unwanted(struct supervisor *s); /* who asked is dead: one that lives goes on with what it has */
+/* It is gone, or couldn't be started; `was_ready`: it had registered with the broker. */
+void sacrifice_ended(struct supervisor *s, bool was_ready, int64_t now);
 
 /* messages.c */
 void messages_read(struct supervisor *s, struct child *c, int64_t now);

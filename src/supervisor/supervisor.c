@@ -36,7 +36,7 @@ int supervise(const struct options *o)
 
 static int run(struct supervisor *s)
 {
-	unsigned count = POLL_CHILDREN + 2 + s->worker_count;
+	unsigned count = POLL_CHILDREN + 3 + s->worker_count;
 	struct pollfd *fds = calloc(count, sizeof(*fds));
 
 	if (!fds)

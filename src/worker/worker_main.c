@@ -150,7 +150,7 @@ static void say_hello(void *arg)
 static void on_no_welcome(struct loop_timer *t)
 {
 	log_error("the broker doesn't answer: the worker starts anew");
-	worker_stop(t->arg, EXIT_FAILURE);
+	worker_stop(t->arg, WORKER_EXIT_ANEW);
 }
 
 static void on_disconnected(void *arg)
@@ -224,7 +224,7 @@ static void reconnect(struct loop_call *c)
 	if (error == 0)
 		return;
 	log_error("no way to the broker: %s", strerror(-error));
-	worker_stop(w, EXIT_FAILURE);
+	worker_stop(w, WORKER_EXIT_ANEW);
 }
 
 /* ---- start ---- */

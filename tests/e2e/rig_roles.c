@@ -2,11 +2,13 @@
  * rig_roles.c — roles that do nothing but what a test tells them, for tests of the supervisor alone.
  *
  * Each reports on standard error what it was started with and told. Signals make it misbehave: USR1 silences its loop,
- * USR2 makes it exit with status 78 (the broker) or 3 (a worker), URG makes a worker start a process that outlives it,
- * HUP one that leaves its process group too. $CMOCKA_RIG, which the supervisor passes on, holds words that
- * change what is done from the start. The broker answers a line "replace SLOT" by asking for that worker's replacement.
+ * USR2 makes it exit with status 78 (the broker) or 3 (a worker), WINCH with that of a worker that wants to start anew,
+ * URG makes a worker start a process that outlives it, HUP one that leaves its process group too. $CMOCKA_RIG, which the
+ * supervisor passes on, holds words that change what is done from the start. On a line "replace SLOT", "sacrifice" or "dismiss" the broker asks the supervisor for
+ * that.
  */
 #include "clock.h"
+#include "job_terms.h"
 #include "log.h"
 #include "role.h"
 #include <dirent.h>
@@ -21,13 +23,14 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t silenced, leaving, forking, escaping;
+static volatile sig_atomic_t silenced, leaving, renewing, forking, escaping;
 static uint64_t incarnations[4096];
 
 static void on_signal(int number)
 {
 	silenced |= number == SIGUSR1;
 	leaving |= number == SIGUSR2;
+	renewing |= number == SIGWINCH;
 	forking |= number == SIGURG;
 	escaping |= number == SIGHUP;
 }
@@ -65,7 +68,7 @@ static void environment_report(void)
 
 static void introduce(const struct role *r)
 {
-	static const int numbers[] = { SIGUSR1, SIGUSR2, SIGURG, SIGHUP };
+	static const int numbers[] = { SIGUSR1, SIGUSR2, SIGWINCH, SIGURG, SIGHUP };
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		signal(numbers[i], on_signal);
@@ -94,6 +97,8 @@ static void misbehave(int status)
 		pause();
 	if (leaving)
 		_exit(status);
+	if (renewing)
+		_exit(WORKER_EXIT_ANEW);
 	if (forking || escaping)
 		outlive(escaping);
 	forking = escaping = 0;
@@ -108,8 +113,9 @@ static int ready(const struct role *r)
 
 static void told(const struct control_message *m)
 {
-	log_info("told kind=%u slot=%u incarnation=%llu token=%llu status=%d", m->kind, m->slot,
-		 (unsigned long long)m->incarnation, (unsigned long long)m->token, m->status);
+	log_info("told kind=%u slot=%u incarnation=%llu token=%llu status=%d%s", m->kind, m->slot,
+		 (unsigned long long)m->incarnation, (unsigned long long)m->token, m->status,
+		 m->flags & CONTROL_BLAMELESS ? " blameless" : "");
 	if (m->kind == CONTROL_WORKER_STARTED && m->slot < ARRAY_SIZE(incarnations))
 		incarnations[m->slot] = m->incarnation;
 	if (m->kind == CONTROL_RELOAD) {
@@ -126,23 +132,37 @@ static void told(const struct control_message *m)
 	}
 }
 
+/* What a line from the test asks of the supervisor. */
+static void ask(const char *line)
+{
+	struct control_message m = { .slot = SACRIFICE_SLOT };
+
+	if (strncmp(line, "replace ", 8) == 0) {
+		m.kind = CONTROL_WORKER_RESTART;
+		m.slot = (uint32_t)atoi(line + 8);
+	} else if (strncmp(line, "sacrifice", 9) == 0) {
+		m.kind = CONTROL_SACRIFICE;
+	} else if (strncmp(line, "dismiss", 7) == 0) {
+		m.kind = CONTROL_DISMISS;
+	} else {
+		return;
+	}
+	m.incarnation = incarnations[m.slot];
+	if (control_send(ROLE_FD_CONTROL, &m) < 0)
+		log_error("not sent");
+}
+
 static void serve_one(void)
 {
 	const struct timeval patience = { .tv_usec = 50000 };
 	int fd = accept(ROLE_FD_LISTENERS, NULL, NULL);
 	char line[64] = "";
-	struct control_message m = { .kind = CONTROL_WORKER_RESTART };
 
 	if (fd < 0)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (write(fd, "hello\n", 6) == 6 && read(fd, line, sizeof(line) - 1) > 0 &&
-	    strncmp(line, "replace ", 8) == 0) {
-		m.slot = (uint32_t)atoi(line + 8);
-		m.incarnation = incarnations[m.slot];
-		if (control_send(ROLE_FD_CONTROL, &m) < 0)
-			log_error("not sent");
-	}
+	if (write(fd, "hello\n", 6) == 6 && read(fd, line, sizeof(line) - 1) > 0)
+		ask(line);
 	close(fd);
 }
 
@@ -175,7 +195,7 @@ int broker_main(const struct role *r)
 int worker_main(const struct role *r)
 {
 	atomic_store(&r->page->on_cpu, 1000 + r->slot);
-	if (rigged("crashing"))
+	if (rigged("crashing") && (r->slot == SACRIFICE_SLOT || !rigged("lonely")))
 		abort();
 	return loop(r, 3);
 }

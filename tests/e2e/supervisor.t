@@ -29,7 +29,8 @@ sub alive { return kill 0 => $_[0] }
 
 sub incarnation {
 	my ($d, $slot) = @_;
-	my @all = $d->log_text =~ /worker $slot: started .*incarnation=(\d+)/g;
+	my $name = $slot == 4095 ? 'sacrificial worker' : "worker $slot";
+	my @all = $d->log_text =~ /$name: started .*incarnation=(\d+)/g;
 	return $all[-1];
 }
 
@@ -221,7 +222,96 @@ subtest 'the broker' => sub {
 	print $client "replace 1\n";
 	close $client;
 	ok poll_until(sub { started($d, 'worker 1') == 2 }), 'it can have a worker replaced';
-	$d->log_like(qr/told kind=$LOST slot=1 incarnation=$second token=0/, 'which charges nobody');
+	$d->log_like(qr/told kind=$LOST slot=1 incarnation=$second token=0 .* blameless$/m, 'which charges nobody');
+	$second = incarnation($d, 1);
+	kill WINCH => $d->worker_pid(1);
+	$d->log_like(qr/told kind=$LOST slot=1 incarnation=$second token=0 .* blameless$/m,
+		'nor does a worker that starts anew of its own');
+};
+
+sub ask {
+	my ($d, $line) = @_;
+	my $client = poll_until(sub { $d->connect });
+	my $hello = <$client>;    # it has been accepted
+	print $client "$line\n";
+	return close $client;
+}
+
+sub alone { return incarnation($_[0], 4095) }
+
+subtest 'the sacrificial worker' => sub {
+	my $d = rig();
+	$d->start;
+	$d->log_unlike(qr/slot=4095/, 'is not there by itself');
+	ask($d, 'sacrifice');
+	my ($cpu) = $d->log_like(qr/started pid=\d+ slot=4095 cpu=(\d+)/, 'the broker asks for it');
+	is $cpu, 4294967295, 'it is pinned nowhere';
+	my $first = alone($d);
+	$d->log_like(qr/told kind=$STARTED slot=4095 incarnation=$first/, 'and told of it');
+	my $pid = $d->worker_pid(4095);
+	ask($d, 'sacrifice');
+	kill SEGV => $pid;
+	$d->log_like(qr/told kind=$LOST slot=4095 incarnation=$first token=5095 status=11$/m, 'it dies of its job');
+	kill SEGV => $d->worker_pid(0);
+	ok poll_until(sub { started($d, 'worker 0') == 2 }), 'and while others are replaced';
+	is alone($d), $first, 'it is not, since nobody asks';
+	for my $n (1 .. 12) {
+		my $before = alone($d);
+		ask($d, 'sacrifice');
+		ok poll_until(sub { alone($d) > $before }, 2), "asked for again, number $n comes at once";
+		$d->log_like(qr/told kind=$STARTED slot=4095 incarnation=${\alone($d)}/, 'it is up');
+		ok poll_until(sub { $d->log_text =~ /started pid=\d+ slot=4095 .*incarnation=${\alone($d)} / }), 'and runs';
+		kill KILL => $d->worker_pid(4095);
+		$d->log_like(qr/told kind=$LOST slot=4095 incarnation=${\alone($d)} token=0 status=9$/m, 'until it is killed');
+	}
+	my $before = alone($d);
+	ask($d, 'sacrifice');
+	ok poll_until(sub { alone($d) > $before }), 'another one';
+	ask($d, 'dismiss');
+	$d->log_like(qr/told kind=$LOST slot=4095 incarnation=\d+ token=0 .* blameless$/m, 'dismissed, it ends');
+	is scalar(my @left = $d->role_pids('worker')), 2, 'and is gone';
+	is $d->stop, 0, 'the daemon stops';
+};
+
+subtest 'a sacrificial worker that can not start' => sub {
+	my $d = rig(workers => 1, env => { CMOCKA_RIG => 'lonely crashing' }, worker_restarts => 100);
+	$d->start;
+	ask($d, 'sacrifice');
+	$d->log_like(qr/told kind=$LOST slot=4095/, 'dies');
+	my $end = time + 1;
+	until (time > $end) {
+		ask($d, 'sacrifice');
+		poll_until(sub { 1 });
+	}
+	cmp_ok lives_of($d), '>=', 2, 'is started again when it is asked for';
+	cmp_ok lives_of($d), '<=', 5, 'but at the pace of a backoff';
+	is $d->stop, 0, 'the daemon stops';
+};
+
+sub lives_of { return scalar(() = $_[0]->log_text =~ /sacrificial worker started, pid/g) }
+
+subtest 'what a new broker is told' => sub {
+	my $d = rig();
+	$d->start;
+	ask($d, 'sacrifice');
+	my ($first, $second) = (incarnation($d, 0), incarnation($d, 1));
+	my $alone = poll_until(sub { alone($d) });
+	my $pid = $d->worker_pid(4095);
+	poll_until(sub { $d->log_text =~ /sacrificial worker: .*started/ });
+	my $broker = ($d->role_pids('broker'))[0];
+	kill STOP => $broker;
+	kill SEGV => $d->worker_pid(0);
+	ok poll_until(sub { started($d, 'worker 0') == 2 }), 'a worker dies while the broker can not hear';
+	my $third = incarnation($d, 0);
+	kill KILL => $broker;
+	$d->log_like(qr/told kind=$LOST slot=0 incarnation=$first token=1000 status=11\n(?:.*\n)*?.*told kind=$KNOWN/,
+		'its successor hears of that death');
+	my ($told) = $d->log_text =~ /.*(told kind=$LOST slot=0 .*?told kind=$KNOWN)/s;
+	like $told, qr/told kind=$STARTED slot=$_->[0] incarnation=$_->[1] /, "then of $_->[2]"
+		for [ 0, $third, 'its replacement' ], [ 1, $second, 'the other worker' ], [ 4095, $alone, 'the sacrificial one' ];
+	ok alive($pid), 'which goes on with its work';
+	ask($d, 'dismiss');
+	ok poll_until(sub { !alive($pid) }), 'until the new broker dismisses it';
 };
 
 subtest 'a broker that keeps dying is given up' => sub {

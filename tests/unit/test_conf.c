@@ -130,17 +130,17 @@ static void an_empty_file_is_the_defaults(void **state GA_UNUSED)
 
 static void a_wrong_value_is_named_with_its_line_and_what_is_right(void **state GA_UNUSED)
 {
-	assert_refused("workers = -1\n", "gatherd.conf:1: workers = -1: takes a number from 0 to 4096");
-	assert_refused("# one\n# two\n/* three\n */\n\nworkers = 4097\n",
-		       "gatherd.conf:6: workers = 4097: takes a number from 0 to 4096");
+	assert_refused("workers = -1\n", "gatherd.conf:1: workers = -1: takes a number from 0 to 4095");
+	assert_refused("# one\n# two\n/* three\n */\n\nworkers = 4096\n",
+		       "gatherd.conf:6: workers = 4096: takes a number from 0 to 4095");
 	assert_refused("workers = many\n",
-		       "gatherd.conf:1: workers = many: takes a number from 0 to 4096");
+		       "gatherd.conf:1: workers = many: takes a number from 0 to 4095");
 	assert_refused("workers = 99999999999999999999\n",
-		       "gatherd.conf:1: workers = 99999999999999999999: takes a number from 0 to 4096");
+		       "gatherd.conf:1: workers = 99999999999999999999: takes a number from 0 to 4095");
 	assert_refused("workers = \"\"\n",
-		       "gatherd.conf:1: workers = \"\": takes a number from 0 to 4096");
+		       "gatherd.conf:1: workers = \"\": takes a number from 0 to 4095");
 	assert_refused("workers = \" 1\"\n",
-		       "gatherd.conf:1: workers =  1: takes a number from 0 to 4096");
+		       "gatherd.conf:1: workers =  1: takes a number from 0 to 4095");
 	assert_refused(
 		"max_body = 2MiB\n",
 		"gatherd.conf:1: max_body = 2MiB: takes a size from 1KiB to 1MiB, such as 4096 or 64KiB");
@@ -268,7 +268,7 @@ static void a_wrong_assignment_changes_nothing(void **state GA_UNUSED)
 	static const struct {
 		const char *assignment, *message;
 	} cases[] = {
-		{ "workers=-2", "workers = -2: takes a number from 0 to 4096" },
+		{ "workers=-2", "workers = -2: takes a number from 0 to 4095" },
 		{ "workers", "workers: takes a value: workers=NUMBER" },
 		{ "worker=2", "worker: no such option; did you mean workers?" },
 		{ "=2", ": no such option" },
