@@ -103,6 +103,12 @@ GA_API void *ga_job_data(const ga_job *job);
 /* A setting of the daemon's configuration, e.g. "http.allow" (lists: separated by spaces); NULL: no such option. */
 GA_API const char *ga_worker_setting(const char *name);
 
+/* ---- while it runs: both reach the broker within a quarter of a second ---- */
+/* How far it is: a fraction from 0 to 1 (below 0: unknown) and a few words (255 bytes; NULL: none). The latest counts. */
+GA_API int ga_job_progress(ga_job *job, double fraction, const char *text);
+/* A line for the attempt's log, or several; kept with the job, the latest 16 KiB of them. Both: 0 or -ENOMEM. */
+GA_API int ga_job_log(ga_job *job, const char *line);
+
 /* ---- the result: metadata (a JSON object, 64 KiB at most) and a body (raw bytes) ---- */
 /* 0, -ENOMEM, or -EMSGSIZE past the limit; a key set twice stands twice, so set each once. */
 GA_API int ga_job_meta_text(ga_job *job, const char *key, const char *value);

@@ -174,6 +174,22 @@ static const char *get_slot_freed(struct record *r, const char *p, uint8_t flags
 	return NULL;
 }
 
+static uint8_t put_progress(char *p, const struct record *r)
+{
+	p = put32(p, r->progress.fraction);
+	put64(p, r->progress.log_from);
+	return 0;
+}
+
+static const char *get_progress(struct record *r, const char *p, uint8_t flags GA_UNUSED)
+{
+	r->progress.fraction = get32(p);
+	r->progress.log_from = get64(p + 4);
+	if (r->progress.fraction > 1000000 && r->progress.fraction != PROGRESS_UNKNOWN)
+		return "fraction: takes 0 to 1000000, or 4294967295";
+	return NULL;
+}
+
 static uint8_t put_submit(char *p GA_UNUSED, const struct record *r)
 {
 	return (uint8_t)r->submit.flags;
@@ -288,6 +304,8 @@ static const struct layout layouts[RECORD_RESPONSE + 1] = {
 	[RECORD_CANCEL] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },
 	[RECORD_DRAIN] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },
 	[RECORD_SLOT_FREED] = { LAYOUT(4, 0), .put = put_slot_freed, .get = get_slot_freed },
+	[RECORD_PROGRESS] = { LAYOUT(12, 2, RUN(progress.text), RUN(progress.log)),
+			      .put = put_progress, .get = get_progress },
 	[RECORD_SUBMIT] = { LAYOUT(0, 3, RUN(submit.type), RUN(submit.options), RUN(submit.args)),
 			    .flags = SUBMIT_WANT_ACCEPTED | SUBMIT_WANT_RESULT, .put = put_submit,
 			    .get = get_submit },

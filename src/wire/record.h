@@ -31,6 +31,7 @@ enum record_kind {
 	RECORD_CANCEL,     /* broker: end this attempt */
 	RECORD_DRAIN,      /* broker: finish what you hold, return what you haven't begun */
 	RECORD_SLOT_FREED, /* worker: an abandoned attempt has ended after all */
+	RECORD_PROGRESS,   /* worker: how far an attempt is, and what it logs */
 	RECORD_JOB_INPUTS, /* broker: a JOB, with the results that its arguments refer to */
 	/* client <-> broker */
 	RECORD_SUBMIT = 32, /* client: a job */
@@ -71,6 +72,12 @@ struct record_tokens { /* RESULT_ACK */
 };
 struct record_slot_freed {
 	enum job_class job_class;
+};
+#define PROGRESS_UNKNOWN UINT32_MAX
+struct record_progress {   /* ref: token */
+	uint32_t fraction; /* in millionths, or PROGRESS_UNKNOWN */
+	uint64_t log_from; /* how many bytes of the attempt's log came before these */
+	struct span text, log;
 };
 #define SUBMIT_WANT_ACCEPTED 1u
 #define SUBMIT_WANT_RESULT 2u
@@ -114,6 +121,7 @@ struct record {
 		struct record_result result;
 		struct record_tokens tokens;
 		struct record_slot_freed slot_freed;
+		struct record_progress progress;
 		struct record_submit submit;
 		struct record_accepted accepted;
 		struct record_refused refused;

@@ -30,10 +30,13 @@ enum attempt_state { ATTEMPT_WAITING, ATTEMPT_RUNNING, ATTEMPT_ABANDONED, ATTEMP
 /* Who asked a running attempt to end. */
 enum attempt_stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_DRAIN };
 
+struct progress;
+
 struct attempt_output {
 	struct buf meta, body; /* meta: a JSON object without its closing brace; empty: none */
 	char *message;         /* of the error; NULL: none */
 	int64_t retry_after;   /* ns */
+	struct progress *_Atomic progress; /* NULL: nothing told; the one thing here that the loop reads meanwhile */
 	bool retryable, busy;
 	char code[32];           /* of the error; "": none */
 	char id[UUID_TEXT_SIZE]; /* "": not formatted yet */

@@ -4,6 +4,7 @@
 #include "attempt.h"
 
 #include "json_write.h"
+#include "progress.h"
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
@@ -25,6 +26,7 @@ void attempt_output_free(struct attempt_output *o)
 	buf_done(&o->meta);
 	buf_done(&o->body);
 	free(o->message);
+	progress_free(o->progress);
 	free(o);
 }
 

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "progress.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -375,9 +376,11 @@ void runner_welcome(struct runner *r, struct span kept)
 	}
 	forget_others(r);
 	r->online = true;
-	while ((job = map_next(&r->attempts, &at)) != NULL)
+	while ((job = map_next(&r->attempts, &at)) != NULL) {
+		progress_repeat(job);
 		if (job->reported)
 			attempt_report(job);
+	}
 	if (!list_empty(&r->waiting) && may_begin(r))
 		loop_call_soon(r->loop, &r->begin_call);
 }

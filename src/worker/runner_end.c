@@ -2,6 +2,7 @@
 
 #include "charge.h"
 #include "clock.h"
+#include "progress.h"
 #include "text.h"
 #include <errno.h>
 #include <stdio.h>
@@ -89,7 +90,9 @@ static uint64_t result_size(const struct ga_job *job)
 
 	if (job->outcome == OUTCOME_ABANDONED) /* its output is the handler's still, and isn't sent */
 		return sizeof(*job);
-	return sizeof(*job) + (o ? sizeof(*o) + buf_size(&o->meta) + buf_size(&o->body) : 0);
+	return sizeof(*job) +
+	       (o ? sizeof(*o) + buf_size(&o->meta) + buf_size(&o->body) + progress_size(o->progress)
+		  : 0);
 }
 
 /* The result is settled: keep it until it is acknowledged, and send it if the broker is there. */
@@ -165,6 +168,7 @@ void attempt_report(struct ga_job *job)
 			result->message = span_of(o->message);
 		}
 	}
+	progress_flush(job);
 	r->send(r->arg, &record);
 	if (result->outcome == OUTCOME_ABANDONED && job->state == ATTEMPT_ENDED)
 		send_slot_freed(job); /* it ended before this broker knew of it */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 static const enum record_kind kinds[] = {
-	RECORD_HELLO,   RECORD_WELCOME,  RECORD_JOB,        RECORD_RESULT,  RECORD_RESULT_ACK,
-	RECORD_CANCEL,  RECORD_DRAIN,    RECORD_SLOT_FREED, RECORD_SUBMIT,  RECORD_ACCEPTED,
-	RECORD_REFUSED, RECORD_FINISHED, RECORD_ABORT,      RECORD_REQUEST, RECORD_RESPONSE,
-	RECORD_JOB_INPUTS,
+	RECORD_HELLO,    RECORD_WELCOME,    RECORD_JOB,        RECORD_RESULT,   RECORD_RESULT_ACK,
+	RECORD_CANCEL,   RECORD_DRAIN,      RECORD_SLOT_FREED, RECORD_PROGRESS, RECORD_SUBMIT,
+	RECORD_ACCEPTED, RECORD_REFUSED,    RECORD_FINISHED,   RECORD_ABORT,    RECORD_REQUEST,
+	RECORD_RESPONSE, RECORD_JOB_INPUTS,
 };
 
 static char noise[4096];
@@ -73,6 +73,12 @@ static void fill_worker_side(struct record *r)
 		break;
 	case RECORD_SLOT_FREED:
 		r->slot_freed.job_class = (enum job_class)random_below(&source, CLASS_COUNT);
+		break;
+	case RECORD_PROGRESS:
+		r->progress.fraction = (uint32_t)random_below(&source, 1000001);
+		r->progress.log_from = random_next(&source);
+		r->progress.text = any_run(1);
+		r->progress.log = any_run(1);
 		break;
 	default:
 		break;
@@ -175,6 +181,12 @@ static void same_worker_side(const struct record *a, const struct record *b)
 		break;
 	case RECORD_SLOT_FREED:
 		assert_int_equal(a->slot_freed.job_class, b->slot_freed.job_class);
+		break;
+	case RECORD_PROGRESS:
+		assert_int_equal(a->progress.fraction, b->progress.fraction);
+		assert_true(a->progress.log_from == b->progress.log_from);
+		assert_true(span_equal(a->progress.text, b->progress.text));
+		assert_true(span_equal(a->progress.log, b->progress.log));
 		break;
 	default:
 		break;
@@ -382,6 +394,7 @@ static void values_out_of_their_range_are_refused(void **state GA_UNUSED)
 		{ { .kind = RECORD_RESULT, .result.outcome = OUTCOME_FAILED }, 16, 7 },
 		{ { .kind = RECORD_RESULT, .result.outcome = OUTCOME_FAILED }, 19, 1 },
 		{ { .kind = RECORD_SLOT_FREED }, 16, CLASS_COUNT },
+		{ { .kind = RECORD_PROGRESS, .progress.fraction = 1000000 }, 16, 0x41 }, /* 1000001 */
 		{ { .kind = RECORD_ACCEPTED }, 32, 3 },
 		{ { .kind = RECORD_REFUSED }, 18, 1 },
 		{ { .kind = RECORD_RESPONSE }, 18, 1 },

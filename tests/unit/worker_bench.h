@@ -22,6 +22,9 @@ struct heard { /* a record that the runner sent */
 	char code[64], message[256];
 	char *meta, *body; /* NUL-terminated; NULL: empty */
 	size_t body_size;
+	uint32_t fraction; /* PROGRESS: its text is the message, its log the body */
+	uint64_t log_from;
+	int64_t at;
 };
 
 struct bench {
@@ -71,6 +74,15 @@ static inline void bench_hear(void *arg, const struct record *r)
 		h->body = bench_copy(r->result.body);
 		h->body_size = r->result.body.size;
 	}
+	if (r->kind == RECORD_PROGRESS) {
+		h->fraction = r->progress.fraction;
+		h->log_from = r->progress.log_from;
+		snprintf(h->message, sizeof(h->message), "%.*s", (int)r->progress.text.size,
+			 r->progress.text.data);
+		h->body = bench_copy(r->progress.log);
+		h->body_size = r->progress.log.size;
+	}
+	h->at = clock_monotonic();
 	if (b->count >= b->wanted)
 		loop_stop(b->loop);
 }

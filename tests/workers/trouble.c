@@ -211,4 +211,57 @@ static const struct ga_job_type big = {
 	.name = "big", .help = "says much", .params = big_params, .run = big_run
 };
 
-GA_PLUGIN(&echo, &crash, &crash_thread, &spin, &leak, &ignore_cancel, &block, &fail_retry, &big);
+/* ---- tell: says how far it is, and logs ---- */
+
+static const struct ga_param tell_params[] = {
+	{ .name = "steps", .type = GA_INTEGER, .preset = "4", .min = 1, .max = 1000000, .help = "of progress" },
+	{ .name = "pause", .type = GA_DURATION, .preset = "0", .help = "between two steps" },
+	{ .name = "line", .type = GA_TEXT, .preset = "\"step\"", .help = "to log at each step" },
+	{ 0 },
+};
+
+static int tell(ga_job *job, int (*wait)(int64_t ns))
+{
+	int64_t steps = ga_job_integer(job, "steps"), pause = ga_job_integer(job, "pause");
+	const char *line = ga_job_text(job, "line");
+	int error = 0;
+
+	for (int64_t i = 1; error == 0 && i <= steps; i++) {
+		error = ga_job_log(job, line);
+		if (error == 0)
+			error = ga_job_progress(job, (double)i / (double)steps,
+						i == steps ? "there" : "on the way");
+		if (error == 0 && pause)
+			error = wait(pause);
+	}
+	return error;
+}
+
+static int tell_run(ga_job *job)
+{
+	return tell(job, ga_sleep);
+}
+
+static int block_for(int64_t ns)
+{
+	usleep((useconds_t)(ns / 1000));
+	return 0;
+}
+
+static int tell_work(ga_job *job)
+{
+	return tell(job, block_for);
+}
+
+static const struct ga_job_type teller = {
+	.name = "tell", .help = "tells how far it is", .params = tell_params, .run = tell_run
+};
+
+static const struct ga_job_type tell_thread = { .name = "tell_thread",
+						.help = "tells how far it is from a thread",
+						.job_class = GA_CLASS_CPU,
+						.params = tell_params,
+						.work = tell_work };
+
+GA_PLUGIN(&teller, &tell_thread, &echo, &crash, &crash_thread, &spin, &leak, &ignore_cancel, &block,
+	  &fail_retry, &big);
