@@ -1,7 +1,7 @@
 /*
  * Jobs of one type through client.h, at most WINDOW in flight:
  *
- *	records SOCKET TYPE ARGS COUNT WINDOW
+ *	records SOCKET TYPE ARGS COUNT WINDOW [OPTIONS]
  *
  * What is ready leaves together, as in any program that uses the library.
  */
@@ -10,11 +10,13 @@
 #include <string.h>
 
 /* The tag of a job is the time at which it was handed over. */
-static void submit(ga_client *client, const char *type, const char *args)
+static void submit(ga_client *client, const char *type, const char *args, const char *options)
 {
-	const struct ga_submission job = {
-		.type = type, .args = args, .tag = (uint64_t)figures_now(), .want_result = true
-	};
+	const struct ga_submission job = { .type = type,
+					   .args = args,
+					   .options = options,
+					   .tag = (uint64_t)figures_now(),
+					   .want_result = true };
 	int result = ga_client_submit(client, &job);
 
 	if (result < 0)
@@ -40,7 +42,7 @@ int main(int argc, char *argv[])
 	ga_client *client;
 	int count, window, result;
 
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 		return 2;
 	count = atoi(argv[4]);
 	window = atoi(argv[5]);
@@ -50,7 +52,7 @@ int main(int argc, char *argv[])
 	figures_start(&f);
 	for (int sent = 0, done = 0; done < count; done++) {
 		for (; sent < count && sent - done < window; sent++)
-			submit(client, argv[2], argv[3]);
+			submit(client, argv[2], argv[3], argv[6]); /* NULL: none */
 		take_result(client, &f);
 	}
 	figures_print(&f);

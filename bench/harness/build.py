@@ -13,6 +13,9 @@ _C_PEERS = {
     "beanstalkd": [],
     "gearman": ["gearmand"],
     "curl_event": ["libcurl", "libevent"],
+    "producers": [],
+    "rabbitmq": ["librabbitmq"],
+    "postgres": ["libpq"],
 }
 _GO_PEERS = ["fetch", "sleeps"]
 
@@ -62,6 +65,7 @@ def compile_peers(bench):
 def compile_clients(bench):
     """The clients of gatherd itself."""
     library = bench.product / "lib"
-    _compile(bench, bench.root / "bench/clients/records.c", bench.build / "records", [],
-             [f"-I{bench.root}/include", f"-L{library}", f"-Wl,-rpath,{library}", "-lgatherclient"])
+    linked = [f"-I{bench.root}/include", f"-L{library}", f"-Wl,-rpath,{library}", "-lgatherclient"]
+    _compile(bench, bench.root / "bench/clients/records.c", bench.build / "records", [], linked)
+    _compile(bench, bench.root / "bench/clients/producers.c", bench.build / "producers_records", [], linked)
     _compile(bench, bench.root / "bench/clients/lines.c", bench.build / "lines", [], [])

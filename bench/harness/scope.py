@@ -127,14 +127,16 @@ class Scope:
                    cpu=machine.server_cpu(), measured=False, accepts_on=port)
         return f"http://127.0.0.1:{port}"
 
-    def gatherd(self, workers=None, cpu=None):
-        """A private daemon; returns its socket. `cpu` confines all its processes to one."""
+    def gatherd(self, workers=None, cpu=None, store=False):
+        """A private daemon; returns its socket. `cpu` confines all its processes to one; `store`: jobs are kept on disk."""
         ready, says_ready = os.pipe()
         until_eof, held = os.pipe()
         self._closers += [ready, held]
         directory = self.path("d")
         command = [self.bench.binary("gatherd"), "--private", directory, "--ready-fd", str(says_ready),
                    "--until-eof", str(until_eof), "-o", "http.allow=*"]
+        if store:
+            command += ["-o", "store=sqlite"]
         if workers:
             command += ["-o", f"workers={workers}"]
         process = self.start(command, cpu=cpu, pass_fds=[says_ready, until_eof])

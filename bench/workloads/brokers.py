@@ -67,12 +67,12 @@ def gearman(bench, name, jobs, window, place):
     return Subject(name, jobs, prepare, cpu=place.get("client"))
 
 
-def gatherd(bench, client, name, jobs, window, place, args="{}"):
-    """By the client program `records` or `lines`."""
+def gatherd(bench, client, name, jobs, window, place, args="{}", store=False, options=None):
+    """By the client program `records` or `lines`; `store`: the daemon keeps its jobs on disk."""
     def prepare(scope):
-        socket = scope.gatherd(workers=1)
+        socket = scope.gatherd(workers=1, store=store)
         for role in ("broker", "worker") if place else ():
             for pid in scope.roles(role):
                 machine.pin(pid, place[role])
-        return [bench.peer(client), socket, "noop", args, jobs, window]
+        return [bench.peer(client), socket, "noop", args, jobs, window, *([options] if options else [])]
     return Subject(name, jobs, prepare, cpu=place.get("client"))
