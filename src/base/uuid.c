@@ -25,6 +25,15 @@ static bool dash_before(int byte)
 	return byte == 4 || byte == 6 || byte == 8 || byte == 10;
 }
 
+int64_t uuid7_ms(const struct uuid *id)
+{
+	int64_t ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id->b[i];
+	return ms;
+}
+
 void uuid_format(const struct uuid *id, char ret_text[UUID_TEXT_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";

@@ -89,6 +89,7 @@ static void welcome(struct broker *b, struct peer_name to, const struct record_h
 			r = record_put_token(&kept, token);
 	}
 	answer.welcome.kept = (struct span){ buf_data(&kept), buf_size(&kept) };
+	engine_worker_told(b->engine, to.slot);
 	if (r == 0)
 		r = router_send(b->router, to, &answer);
 	if (r < 0)
@@ -203,9 +204,16 @@ static void on_ack_timer(struct loop_timer *t)
 	}
 }
 
+static void acknowledge(struct broker *b, struct peer_name worker, uint64_t token)
+{
+	struct acks *acks = acks_for(b, worker);
+
+	if (!acks || record_put_token(&acks->tokens, token) < 0)
+		log_error("no memory to acknowledge a result of worker %u", worker.slot);
+}
+
 static void on_result(struct broker *b, struct peer_name from, const struct record *r)
 {
-	struct acks *acks = acks_for(b, from);
 	const struct attempt_result result = { .token = r->ref,
 					       .outcome = r->result.outcome,
 					       .retryable = r->result.retryable,
@@ -225,11 +233,11 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 		ask_for_restart(from);
 		return;
 	}
-	if (error == -ESTALE)
+	if (error == -ESTALE) {
 		log_debug("worker %u: a result of attempt %llx, which is not its own any more",
 			  from.slot, (unsigned long long)r->ref);
-	if (!acks || record_put_token(&acks->tokens, r->ref) < 0)
-		log_error("no memory to acknowledge a result of worker %u", from.slot);
+		acknowledge(b, from, r->ref);
+	}
 }
 
 /*
@@ -274,7 +282,11 @@ static void give_up(struct lost *lost)
 	router_forget(b->router, peer);
 	if (has_joined(b, peer))
 		b->joined--;
-	engine_worker_lost(broker_engine(b), m.slot, m.incarnation, m.token, m.status);
+	const struct engine_death death = { .culprit = m.token,
+					    .signal = m.status,
+					    .asked = m.flags & CONTROL_BLAMELESS };
+
+	engine_worker_lost(broker_engine(b), m.slot, m.incarnation, &death);
 }
 
 static void on_silence(struct loop_timer *t)
@@ -371,9 +383,9 @@ static void send_job(struct broker *b, const struct action *a)
 	const struct record record = { .kind = RECORD_JOB,
 				       .ref = a->token,
 				       .job = { .id = job->id,
-						.type = job->type,
+						.type = job->profile->type,
 						.attempt = job->attempts,
-						.timeout_ms = job->timeout_ms,
+						.timeout_ms = job->profile->timeout_ms,
 						.args = { job->args ? job->args->data : NULL,
 							  job->args ? job->args->size : 0 } } };
 	int r = router_send(b->router, peer_at(b, a->slot), &record);
@@ -411,12 +423,18 @@ static void act(struct broker *b, const struct action *a)
 		if (router_send(b->router, peer_at(b, a->slot), &cancel) < 0)
 			log_warning("can't tell worker %u to cancel a job", a->slot);
 		break;
+	case ACTION_ENDED:
+		if (peer_at(b, a->slot).incarnation) /* one that has died keeps nothing */
+			acknowledge(b, peer_at(b, a->slot), a->token);
+		break;
 	case ACTION_FINISHED:
 		tell_client(b, a->job);
 		break;
 	case ACTION_RETRYING:
 		log_debug("attempt %u failed, to be retried: %s", a->job->attempts,
 			  a->job->error ? a->job->error->message : "");
+		break;
+	default:
 		break;
 	}
 }

@@ -41,17 +41,17 @@ static void put_details(struct broker *b, const struct job *job, struct buf *out
 {
 	char timeout[DURATION_TEXT_SIZE];
 
-	put_text(out, "type", type_at(b->types, job->type)->name);
+	put_text(out, "type", type_at(b->types, job->profile->type)->name);
 	put_text(out, "queue", job_queue_name(job));
-	put_integer(out, "priority", job->priority);
+	put_integer(out, "priority", job->profile->priority);
 	put_integer(out, "attempts", job->attempts);
 	json_put_key(out, "retries");
 	json_put_literal(out, "{");
-	put_integer(out, "max", job->retries.max);
+	put_integer(out, "max", job->profile->retries.max);
 	json_put_literal(out, "}");
-	put_text(out, "timeout", duration_format(job->timeout_ms * NSEC_PER_MSEC, timeout));
+	put_text(out, "timeout", duration_format(job->profile->timeout_ms * NSEC_PER_MSEC, timeout));
 	json_put_key(out, "accepted_at");
-	json_put_instant(out, job->accepted_wall);
+	json_put_instant(out, uuid7_ms(&job->id) * NSEC_PER_MSEC);
 	put_instant(b, out, "started_at", job->started_at);
 	put_instant(b, out, "finished_at", job->finished_at);
 	if (job->attempts > 0) {
@@ -70,7 +70,7 @@ void job_view_members(struct broker *b, const struct job *job, enum job_detail d
 	uuid_format(&job->id, id);
 	put_text(out, "id", id);
 	put_text(out, "state", job_state_name(job->state));
-	put_text(out, "durability", "memory");
+	put_text(out, "durability", job_durability_name(job->profile->durability));
 	if (detail == VIEW_ACK)
 		return;
 	put_details(b, job, out);
@@ -103,7 +103,7 @@ static void put_error(const struct job *job, struct buf *out)
 /* Arguments were checked when they came in; secrets are shown as "[redacted]". */
 static void put_args(struct broker *b, const struct job *job, struct buf *out)
 {
-	const struct job_type *type = type_at(b->types, job->type);
+	const struct job_type *type = type_at(b->types, job->profile->type);
 	struct span text = job->args ? (struct span){ job->args->data, job->args->size } : SPAN("{}");
 	char *redacted = NULL;
 
@@ -211,7 +211,7 @@ static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 {
 	char waited[DURATION_TEXT_SIZE], text[320];
 	uint64_t capacity = 0, held = 0, ahead = engine_ahead(b->engine, job);
-	const char *class_name = job_class_name(job->job_class);
+	const char *class_name = job_class_name(job->profile->job_class);
 	struct worker_view w;
 	unsigned workers = 0;
 
@@ -219,8 +219,8 @@ static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 		if (!w.joined || w.draining)
 			continue;
 		workers++;
-		capacity += w.capacity[job->job_class];
-		held += w.held[job->job_class];
+		capacity += w.capacity[job->profile->job_class];
+		held += w.held[job->profile->job_class];
 	}
 	for_how_long(clock_boottime() - job->accepted_at, waited);
 	if (workers == 0)
@@ -247,11 +247,15 @@ void job_why(struct broker *b, const struct job *job, struct buf *out)
 			 for_how_long(now - job->started_at, waited), job->slot, job->attempts,
 			 job->cancelling ? ", being cancelled" : "");
 		break;
+	case JOB_SCHEDULED:
+		snprintf(text, sizeof(text), "it is to start in %s",
+			 for_how_long(MAX(engine_due(b->engine, job) - now, 0), waited));
+		break;
 	case JOB_RETRYING:
 		snprintf(text, sizeof(text),
 			 "attempt %u failed (%.32s: %.200s); the next one is in %s", job->attempts,
 			 job->error ? job->error->code : "error", job->error ? job->error->message : "",
-			 for_how_long(MAX(engine_retry_due(b->engine, job) - now, 0), waited));
+			 for_how_long(MAX(engine_due(b->engine, job) - now, 0), waited));
 		break;
 	default:
 		snprintf(text, sizeof(text), "it has finished: %s%s%.300s", job_state_name(job->state),

@@ -73,7 +73,7 @@ static void on_limit(struct loop_timer *t)
 	leave(w);
 	if (engine_find(broker_engine(b), &w->id, &job) < 0)
 		abort(); /* a job that is waited for hasn't been told of, and so hasn't left */
-	w->fn(w, job, job->state >= JOB_SUCCEEDED); /* it may have ended in this very turn */
+	w->fn(w, job, job_state_is_final(job->state)); /* it may have ended in this very turn */
 }
 
 void job_waits_tell(struct broker *b, struct job *job)

@@ -250,7 +250,7 @@ void verb_wait(struct verb_request *q, struct job *job, int64_t deadline)
 {
 	struct refusal r;
 
-	if (job->state >= JOB_SUCCEEDED) {
+	if (job_state_is_final(job->state)) {
 		answer_ended(q, job, true);
 		return;
 	}

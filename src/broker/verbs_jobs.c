@@ -227,7 +227,7 @@ static int read_filter(struct verb_request *q, struct list_filter *ret_filter, s
 static bool filter_takes(struct broker *b, const struct list_filter *f, const struct job *job)
 {
 	return (!f->state || f->state == (enum job_state)job->state) &&
-	       (!f->type[0] || strcmp(f->type, type_at(b->types, job->type)->name) == 0) &&
+	       (!f->type[0] || strcmp(f->type, type_at(b->types, job->profile->type)->name) == 0) &&
 	       (!f->queue[0] || strcmp(f->queue, job_queue_name(job)) == 0);
 }
 
@@ -339,7 +339,7 @@ void verb_result(struct verb_request *q, struct span id)
 		verb_result_bytes(q, job);
 		return;
 	}
-	if (job->state < JOB_SUCCEEDED)
+	if (!job_state_is_final(job->state))
 		refuse(&r, 409, "not_finished", "id",
 		       "the job is %s: ask again, or GET /v1/jobs/{id}?wait=30s",
 		       job_state_name(job->state));
