@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-static int64_t instant(const char *text)
+static int64_t instant_of(const char *text)
 {
 	struct tm tm = { 0 };
 
@@ -33,7 +33,7 @@ struct sequence {
 static void check_sequence(const struct sequence *s)
 {
 	char why[CRON_WHY_SIZE], text[40];
-	int64_t at = instant(s->after);
+	int64_t at = instant_of(s->after);
 	struct zone *zone;
 	struct cron cron;
 
