@@ -55,7 +55,7 @@ int engine_check(const struct engine *e, char *ret_why, size_t why_size)
 	check_lifetimes(&k);
 	check_clients(&k);
 	check_counts(&k);
-	return k.broken ? -EBADMSG : 0;
+	return k.broken ? -EBADMSG : groups_check(e, ret_why, why_size);
 }
 
 static void check_jobs(struct check *k)

@@ -73,7 +73,7 @@ struct job *engine_change(struct engine *e)
 
 uint64_t engine_seal(struct engine *e)
 {
-	assert(e->change_count == 0 && !e->changing);
+	assert(e->change_count == 0 && !e->changing && list_empty(&e->groups.changes));
 	if (!e->unsealed)
 		return 0;
 	e->unsealed = false;
@@ -82,7 +82,7 @@ uint64_t engine_seal(struct engine *e)
 
 uint64_t engine_pending(const struct engine *e)
 {
-	if (e->unsealed || e->change_count > 0)
+	if (e->unsealed || e->change_count > 0 || !list_empty(&e->groups.changes))
 		return e->sealed + 1;
 	return e->sealed > e->committed ? e->sealed : 0;
 }
@@ -118,6 +118,8 @@ void engine_refused(struct engine *e, struct job *job)
 	e->counts.refused++;
 	actions_reserve_or_abort(e, 1);
 	action_now(e, &(struct action){ .kind = ACTION_REFUSED, .slot = job->slot, .job = job });
+	if (job->extra && job->extra->group)
+		group_member_refused(e, job->extra->group, job->extra->member);
 	job_forget(e, job);
 }
 

@@ -12,10 +12,8 @@ enum { ID_EPOCH_BITS = 10, ID_RANDOM_BITS = 22, ID_SEQUENCE_BITS = 40 };
 #define ID_SEQUENCE_MASK ((UINT64_C(1) << ID_SEQUENCE_BITS) - 1)
 
 static void options_complete(struct engine_options *o);
-static uint64_t unfinished(const struct engine *e);
 static int admit(const struct engine *e, const struct submission *s);
 static void job_fill(struct engine *e, struct job *job, const struct submission *s);
-static void id_make(struct engine *e, struct job *job);
 static uint64_t big_endian(const uint8_t *bytes, int size);
 
 int engine_new(const struct engine_options *options, struct engine **ret_engine)
@@ -40,6 +38,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine)
 	map_init(&e->clients, client_matches);
 	for (int c = 0; c < CLASS_COUNT; c++)
 		list_init(&e->turns[c]);
+	groups_init(e);
 	workers_init(e);
 	if (finished_init(e) < 0 || queue_acquire(e, SPAN(""), &e->default_queue) < 0) {
 		engine_free(e);
@@ -61,6 +60,7 @@ void engine_free(struct engine *e)
 	}
 	LIST_FOREACH(it, &e->gone)
 		job_free(e, LIST_ENTRY(it, struct job, place));
+	groups_done(e);
 	map_done(&e->profiles);
 	map_done(&e->keys);
 	map_done(&e->uniques);
@@ -95,6 +95,7 @@ void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
 		job_move(e, container_of(node, struct job, due), JOB_READY);
 	while ((node = heap_pop_due(&e->deadlines, e->now)))
 		job_expire(e, container_of(node, struct job_extra, deadline_due)->job);
+	groups_advance(e);
 	finished_expire(e);
 }
 
@@ -102,6 +103,7 @@ int64_t engine_next_due(const struct engine *e)
 {
 	int64_t due = MIN(heap_next_due(&e->waiting), heap_next_due(&e->deadlines));
 
+	due = MIN(due, groups_next_due(e));
 	return MIN(due, heap_next_due(&e->expiries));
 }
 
@@ -112,6 +114,8 @@ int engine_submit(struct engine *e, const struct submission *submission, struct 
 	struct job *job;
 	int r = submission_complete(e, &s);
 
+	if (r == 0 && s.group)
+		r = group_place_check(s.group, s.member);
 	if (r == 0 && (s.key.size > 0 || s.unique_key.size > 0))
 		r = key_find(e, &s, ret_job);
 	if (r == 0)
@@ -128,6 +132,8 @@ int engine_submit(struct engine *e, const struct submission *submission, struct 
 		return r;
 	if (client)
 		client_adopt(client, job);
+	if (s.group)
+		group_adopt(e, s.group, s.member, job->sequence);
 	e->counts.submitted++;
 	e->counts.args_bytes += bytes_weight(job->args);
 	job_changed(e, job, true);
@@ -160,7 +166,7 @@ static int admit(const struct engine *e, const struct submission *s)
 {
 	if (s->exempt)
 		return 0;
-	if (unfinished(e) >= e->options.max_jobs)
+	if (engine_unfinished(e) >= e->options.max_jobs)
 		return -ENOBUFS;
 	if (s->args && e->counts.args_bytes + bytes_weight(s->args) > e->options.max_args_bytes)
 		return -EDQUOT;
@@ -172,13 +178,12 @@ static unsigned id_rand_a(const struct uuid *id)
 	return (unsigned)big_endian(id->b + 6, 2);
 }
 
-static enum job_durability id_durability(const struct uuid *id)
+enum job_durability id_durability(const struct uuid *id)
 {
 	return (enum job_durability)(id_rand_a(id) >> ID_EPOCH_BITS & 3);
 }
 
-/* The sequence in an id, or -ENOENT, -ESTALE as of engine_find(). */
-static int id_read(const struct engine *e, const struct uuid *id, uint64_t *ret_sequence)
+int id_read(const struct engine *e, const struct uuid *id, uint64_t *ret_sequence)
 {
 	uint64_t sequence = big_endian(id->b + 8, 8) >> ID_RANDOM_BITS & ID_SEQUENCE_MASK;
 
@@ -264,12 +269,16 @@ struct job *engine_older_than(struct engine *e, const struct uuid *id)
 
 const struct action *engine_run(struct engine *e, size_t *ret_count)
 {
+	groups_run(e);
 	for (int c = 0; c < CLASS_COUNT; c++)
 		while (attempts_dispatch_one(e, (enum job_class)c))
 			;
-	for (size_t i = 0; i < e->action_count; i++)
+	for (size_t i = 0; i < e->action_count; i++) {
 		if (e->actions[i].kind == ACTION_FINISHED)
 			e->actions[i].job->untold = false;
+		else if (e->actions[i].kind == ACTION_GROUP_FINISHED)
+			e->actions[i].group->untold = false;
+	}
 	e->handed_out = true;
 	*ret_count = e->action_count;
 	return e->actions;
@@ -282,6 +291,7 @@ void engine_reap(struct engine *e)
 	e->action_count = 0;
 	e->handed_out = false;
 	finished_evict(e);
+	groups_evict(e);
 	LIST_FOREACH(it, &e->gone) {
 		struct job *job = LIST_ENTRY(it, struct job, place);
 
@@ -360,6 +370,17 @@ void actions_push(struct engine *e, enum action_kind kind, struct job *job)
 		action_now(e, &a);
 }
 
+void action_push_group(struct engine *e, struct group *group)
+{
+	const struct action a = { .kind = ACTION_GROUP_FINISHED, .group = group };
+	uint64_t until = group->durability != DURABILITY_MEMORY ? engine_pending(e) : 0;
+
+	if (until > 0)
+		action_withhold(e, &a, until);
+	else
+		action_now(e, &a);
+}
+
 struct job *action_job(const struct action *a)
 {
 	switch (a->kind) {
@@ -390,7 +411,7 @@ static void options_complete(struct engine_options *o)
 		o->failed_ttl = 180 * 24 * 3600 * NSEC_PER_SEC;
 }
 
-static uint64_t unfinished(const struct engine *e)
+uint64_t engine_unfinished(const struct engine *e)
 {
 	const uint64_t *jobs = e->counts.jobs;
 
@@ -437,22 +458,22 @@ release_profile:
 
 static void job_fill(struct engine *e, struct job *job, const struct submission *s)
 {
-	id_make(e, job);
+	id_make(e, job->sequence, (enum job_durability)job->profile->durability, &job->id);
 	job->args = bytes_ref(s->args);
 	job->tag = s->tag;
 	job->accepted_at = e->now;
 }
 
 /* Time never goes back within ids; the sequence makes them unique, the random bits unguessable from one another. */
-static void id_make(struct engine *e, struct job *job)
+void id_make(struct engine *e, uint64_t sequence, enum job_durability durability, struct uuid *ret_id)
 {
 	uint64_t ms = e->now_wall > 0 ? (uint64_t)(e->now_wall / NSEC_PER_MSEC) : 0;
-	uint16_t rand_a = (uint16_t)((unsigned)job->profile->durability << ID_EPOCH_BITS |
+	uint16_t rand_a = (uint16_t)((unsigned)durability << ID_EPOCH_BITS |
 				     (e->options.epoch & ID_EPOCH_MASK));
 
 	e->last_ms = MAX(e->last_ms, ms);
-	uuid7_make(&job->id, e->last_ms, rand_a,
-		   (job->sequence & ID_SEQUENCE_MASK) << ID_RANDOM_BITS |
+	uuid7_make(ret_id, e->last_ms, rand_a,
+		   (sequence & ID_SEQUENCE_MASK) << ID_RANDOM_BITS |
 			   random_next(&e->random) >> (64 - ID_RANDOM_BITS));
 }
 

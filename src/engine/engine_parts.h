@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "engine.h"
+#include "groups_parts.h"
 #include "heap.h"
 #include "job_table.h"
 #include "list.h"
@@ -150,6 +151,11 @@ int submission_complete(const struct engine *e, struct submission *s) GA_MUST_CH
 /* A job in no state yet, with this sequence; its submission is complete. */
 int job_new(struct engine *e, const struct submission *s, uint64_t sequence,
 	    struct job **ret_job) GA_MUST_CHECK;
+uint64_t engine_unfinished(const struct engine *e); /* jobs */
+void id_make(struct engine *e, uint64_t sequence, enum job_durability durability, struct uuid *ret_id);
+/* The sequence in an id, or -ENOENT, -ESTALE as of engine_find(). */
+int id_read(const struct engine *e, const struct uuid *id, uint64_t *ret_sequence) GA_MUST_CHECK;
+enum job_durability id_durability(const struct uuid *id);
 
 /* ---- waiting for a retry: retry.c ---- */
 /* Nanoseconds to wait after the failure number `failures` (from 1); `unit`, in 0..1, is the jitter's dice. */
@@ -177,6 +183,7 @@ struct engine {
 	struct lifetime *results, *failures; /* the two of the options */
 	struct heap expiries;
 
+	struct groups groups;
 	struct map queues_by_name, clients;
 	struct engine_queue **queues, *default_queue, *recent_queue;
 	uint32_t queue_count, queue_size;
@@ -208,5 +215,6 @@ int actions_reserve(struct engine *e, size_t more) GA_MUST_CHECK;
 void actions_reserve_or_abort(struct engine *e, size_t more);
 /* At once, or withheld until what happened to the durable job is committed. */
 void actions_push(struct engine *e, enum action_kind kind, struct job *job);
+void action_push_group(struct engine *e, struct group *group);
 void action_now(struct engine *e, const struct action *a);
 struct job *action_job(const struct action *a); /* NULL: it is about no job */

@@ -47,7 +47,7 @@ int extra_new(struct engine *e, struct job *job, const struct submission *s)
 	if (r < 0)
 		return r;
 	x = job->extra;
-	x->group = s->group;
+	x->group = group_ref(s->group);
 	x->member = s->member;
 	x->blocked = s->blocked;
 	x->starts_at = s->due;
@@ -69,6 +69,7 @@ void extra_free(struct engine *e, struct job *job)
 	if (!x)
 		return;
 	heap_remove(&e->deadlines, &x->deadline_due);
+	group_unref(e, x->group);
 	keys_leave(e, x);
 	while (x->notes) {
 		struct job_note *note = x->notes;

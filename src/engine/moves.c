@@ -80,6 +80,8 @@ void job_end(struct engine *e, struct job *job, enum job_state to)
 	job->untold = true;
 	e->counts.args_bytes -= bytes_weight(job->args);
 	extra_settle(e, job);
+	if (job->extra && job->extra->group)
+		group_member_ended(e, job->extra->group, job->extra->member, to);
 	if (to == JOB_SUCCEEDED)
 		e->counts.succeeded++;
 	else if (to == JOB_FAILED)

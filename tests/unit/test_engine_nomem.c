@@ -2,6 +2,7 @@
  * What the engine promises for a failed allocation: what can be refused is refused and changes nothing, and what can't
  * be refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
  */
+#include "engine_groups.h"
 #include "engine_rig.h"
 
 void *__real_malloc(size_t size);
@@ -281,11 +282,70 @@ static void a_crash_is_charged_without_memory_for_its_story(void **state)
 	rig_close(&rig);
 }
 
+/* As the broker does it: all of it, or it is discarded. */
+static int make_group(struct rig *rig, enum job_durability durability, struct group **ret_group)
+{
+	const struct group_options options = { .kind = GROUP_CHAIN, .timeout = NSEC_PER_SEC };
+	const struct group_submission outer = { .options = options, .durability = durability, .count = 2 };
+	struct submission s = { .durability = durability, .blocked = true, .exempt = true };
+	struct group_submission inner = outer;
+	struct job *job;
+	int r = engine_group_new(rig->e, &outer, ret_group);
+
+	if (r < 0)
+		return r;
+	s.group = inner.parent = *ret_group;
+	r = engine_submit(rig->e, &s, &job);
+	inner.member = 1;
+	inner.count = 1;
+	if (r == 0)
+		r = engine_group_new(rig->e, &inner, &s.group);
+	if (r == 0)
+		r = engine_submit(rig->e, &s, &job);
+	if (r == 0)
+		engine_group_start(rig->e, *ret_group);
+	else
+		engine_group_discard(rig->e, *ret_group);
+	return r;
+}
+
+static void a_group_is_made_whole_or_not_at_all(void **state)
+{
+	struct engine_counts counts;
+	struct group *g = NULL;
+	struct rig rig;
+	int r, n;
+
+	(void)state;
+	for (int d = DURABILITY_MEMORY; d <= DURABILITY_FSYNC; d++) {
+		rig_open(&rig, (struct engine_options){ 0 });
+		r = -ENOMEM;
+		for (n = 0; r < 0; n++) {
+			memory_for(n);
+			r = make_group(&rig, (enum job_durability)d, &g);
+			memory_for_all();
+			rig_check(&rig);
+			if (r == 0)
+				break;
+			assert_int_equal(r, -ENOMEM);
+			engine_counts(rig.e, &counts);
+			assert_int_equal(counts.submitted + counts.jobs[JOB_BLOCKED], 0);
+			assert_null(engine_group_older(rig.e, NULL));
+			rig_turn(&rig);
+			assert_int_equal(rig.count, 0);
+		}
+		assert_true(n > 10);
+		assert_int_equal(g->state, JOB_RUNNING);
+		rig_close(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_engine_is_made_or_not),
 		cmocka_unit_test(a_submission_is_taken_or_leaves_no_trace),
+		cmocka_unit_test(a_group_is_made_whole_or_not_at_all),
 		cmocka_unit_test(a_worker_starts_or_not),
 		cmocka_unit_test(a_job_waits_until_there_is_memory_to_dispatch_it),
 		cmocka_unit_test(a_result_counts_once_there_is_memory_for_it),
