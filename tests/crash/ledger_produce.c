@@ -375,5 +375,7 @@ int ledger_produce(int argc, char *argv[])
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	produce(&p);
+	free(p.states);
+	free(p.owed);
 	return 0;
 }

@@ -1,0 +1,127 @@
+#include "history.h"
+#include "clock.h"
+#include "store.h"
+#include <err.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void history_mark(int log, enum mark mark, uint32_t generation, uint32_t batch, uint8_t sync)
+{
+	struct {
+		struct shim_record r;
+		uint8_t data[8];
+	} all = { .r = { .size = sizeof(all),
+			 .op = SHIM_MARK,
+			 .time = (uint64_t)clock_monotonic(),
+			 .file = mark,
+			 .offset = generation,
+			 .length = batch,
+			 .data_size = 1 },
+		  .data = { sync } };
+
+	if (write(log, &all, sizeof(all)) != sizeof(all))
+		err(2, "the log");
+}
+
+static void hand(struct history *h, uint32_t generation, uint32_t batch, uint8_t sync)
+{
+	if (batch >= h->room) {
+		size_t room = h->room ? h->room * 2 : 256;
+
+		h->generations = realloc(h->generations, room * sizeof(*h->generations));
+		h->synced = realloc(h->synced, room);
+		if (!h->generations || !h->synced)
+			errx(2, "no memory");
+		h->room = room;
+	}
+	h->generations[batch] = generation;
+	h->synced[batch] = sync;
+	h->handed = batch;
+}
+
+/* A committed batch lasts if it, or a later committed one, was synced: they stand in one file, in order. */
+static void acked(struct history *h, uint32_t batch)
+{
+	if (h->failed)
+		h->broken++;
+	h->acked = batch;
+	for (uint32_t i = batch; i > h->lasting; i--) {
+		if (h->synced[i] == STORE_SYNC) {
+			h->lasting = i;
+			break;
+		}
+	}
+}
+
+void history_take(struct history *h, const struct shim_record *r)
+{
+	uint32_t batch = (uint32_t)r->length;
+
+	if (r->op != SHIM_MARK)
+		return;
+	switch ((enum mark)r->file) {
+	case MARK_OPENED:
+		h->generation = (uint32_t)r->offset;
+		/* What was found was made durable before it was shown. */
+		h->handed = h->acked = h->lasting = batch;
+		h->failed = 0;
+		break;
+	case MARK_HANDED:
+		hand(h, (uint32_t)r->offset, batch, *(const uint8_t *)(r + 1));
+		break;
+	case MARK_ACKED:
+		acked(h, batch);
+		break;
+	case MARK_FAILED:
+		if (!h->failed)
+			h->failed = batch;
+		break;
+	case MARK_CLOSED:
+		/* Closing commits what was handed over, and leaves nothing unsynced. */
+		h->acked = h->lasting = h->failed ? h->lasting : h->handed;
+		break;
+	}
+}
+
+void history_read(struct history *h, const char *log, size_t size)
+{
+	for (size_t at = 0; at < size;) {
+		const struct shim_record *r = (const void *)(log + at);
+
+		history_take(h, r);
+		at += r->size;
+	}
+}
+
+void history_done(struct history *h)
+{
+	free(h->generations);
+	free(h->synced);
+}
+
+char *log_read(const char *path, size_t *ret_size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		err(2, "%s", path);
+	char *bytes = malloc((size_t)st.st_size + 1);
+	size_t size = 0;
+
+	while (bytes && size < (size_t)st.st_size) {
+		ssize_t n = read(fd, bytes + size, (size_t)st.st_size - size);
+
+		if (n <= 0)
+			err(2, "%s", path);
+		size += (size_t)n;
+	}
+	if (!bytes)
+		errx(2, "no memory");
+	close(fd);
+	*ret_size = size;
+	return bytes;
+}
