@@ -56,7 +56,8 @@ bool attempts_dispatch_one(struct engine *e, enum job_class job_class)
 	if (job->attempts < UINT16_MAX)
 		job->attempts++;
 	job_move(e, job, JOB_RUNNING);
-	ready_rotate(e, job_class, job->profile->queue);
+	limits_spend(e, job);
+	ready_rotate(e, job);
 	job_changed(e, job, job->profile->at_most_once);
 	actions_push(e, ACTION_DISPATCH, job);
 	return true;
@@ -86,6 +87,7 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 		job->failures += job->failures < UINT16_MAX;
 	if (GA_UNLIKELY(next == JOB_RETRYING || (job->attempts > 1 && next != JOB_READY)))
 		note_add(e, job, r->outcome);
+	limits_result(e, job, r);
 	attempt_end(e, job, next, r->retry_after_ms);
 	return 0;
 }

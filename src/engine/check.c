@@ -1,36 +1,21 @@
 /* engine_check(): everything counted again, from the lists up. Linear in the number of jobs. */
+#include "check.h"
 #include "clock.h"
-#include "engine_parts.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-struct check {
-	const struct engine *e;
-	char *why;
-	size_t why_size;
-	bool broken;
-	uint64_t states[JOB_STATE_LIMIT]; /* of all jobs in the table */
-	uint64_t queued, held, finished;  /* found in the lists of those states */
-	uint64_t args_bytes, finished_bytes, with_mates;
-	uint64_t deadlines, uniques;
-};
 
 static void check_jobs(struct check *k);
 static void check_job(struct check *k, const struct job *job);
 static void check_extra(struct check *k, const struct job *job);
 static void check_profiles(struct check *k);
-static void check_queues(struct check *k);
-static void check_ready(struct check *k, const struct engine_queue *q, int job_class);
-static void check_level(struct check *k, const struct ready *r, unsigned rank, uint64_t *ready);
 static void check_worker(struct check *k, const struct worker *w);
 static void check_finished(struct check *k);
 static void check_lifetimes(struct check *k);
 static void check_clients(struct check *k);
 static void check_counts(struct check *k);
 
-/* The first broken invariant is the one that is told. */
-static void GA_PRINTF(3, 4) expect(struct check *k, bool holds, const char *format, ...)
+void expect(struct check *k, bool holds, const char *format, ...)
 {
 	va_list args;
 
@@ -46,9 +31,11 @@ int engine_check(const struct engine *e, char *ret_why, size_t why_size)
 {
 	struct check k = { .e = e, .why = ret_why, .why_size = why_size };
 
+	check_gates_begin(&k);
 	check_jobs(&k);
 	check_profiles(&k);
 	check_queues(&k);
+	check_limit_keys(&k);
 	for (uint32_t i = 0; i < e->worker_count && !k.broken; i++)
 		check_worker(&k, e->workers[i]);
 	check_finished(&k);
@@ -96,6 +83,7 @@ static void check_job(struct check *k, const struct job *job)
 	if (k->broken)
 		return;
 	k->states[job->state]++;
+	check_gates_count(k, job);
 	k->args_bytes += final ? 0 : bytes_weight(job->args);
 	k->with_mates += !final && job->client != 0;
 	expect(k, !job->gone, "job %llu has left, but is still found", name);
@@ -154,71 +142,6 @@ static void check_profiles(struct check *k)
 	while ((p = map_next(&k->e->profiles, &pos)))
 		users += p->users;
 	expect(k, users == job_total(k), "profiles miscount their jobs");
-}
-
-static void check_queues(struct check *k)
-{
-	uint64_t users = k->e->profiles.used + 1; /* the engine's own use of the default queue */
-
-	for (uint32_t i = 0; i < k->e->queue_count && !k->broken; i++) {
-		const struct engine_queue *q = k->e->queues[i];
-
-		expect(k, q->index == i && q->users > 0, "queue %s is misplaced or unused", q->name);
-		users -= q->users; /* wraps; ends at zero */
-		for (int c = 0; c < CLASS_COUNT; c++)
-			if (q->ready[c])
-				check_ready(k, q, c);
-	}
-	expect(k, users == 0, "queues miscount their profiles");
-	expect(k, k->queued == k->states[JOB_READY], "%llu jobs are ready, %llu stand in queues",
-	       (unsigned long long)k->states[JOB_READY], (unsigned long long)k->queued);
-}
-
-static void check_ready(struct check *k, const struct engine_queue *q, int job_class)
-{
-	const struct ready *r = q->ready[job_class];
-	uint64_t ready = 0;
-
-	for (unsigned rank = 0; rank < LEVEL_COUNT && !k->broken; rank++)
-		if (r->blocks[rank / LEVELS_PER_BLOCK])
-			check_level(k, r, rank, &ready);
-	expect(k, ready == r->count, "queue %s miscounts its ready jobs", q->name);
-	expect(k, (r->count > 0) == list_linked(&r->turn), "queue %s has a wrong turn", q->name);
-	k->queued += ready;
-}
-
-static void check_level(struct check *k, const struct ready *r, unsigned rank, uint64_t *ready)
-{
-	const struct level *l = &r->blocks[rank / LEVELS_PER_BLOCK][rank % LEVELS_PER_BLOCK];
-	uint64_t count = l->back.used, last = 0;
-
-	LIST_FOREACH(it, &l->fresh) {
-		const struct job *job = LIST_ENTRY(it, struct job, place);
-
-		count++;
-		expect(k,
-		       job->state == JOB_READY && job->profile->queue == r->queue &&
-			       r->queue->ready[job->profile->job_class] == r &&
-			       PRIORITY_LIMIT - job->profile->priority == (int)rank &&
-			       job->sequence > last,
-		       "job %llu stands wrongly among the ready ones",
-		       (unsigned long long)job->sequence);
-		last = job->sequence;
-	}
-	for (uint32_t i = 0; i < l->back.used; i++) {
-		const struct job *job = container_of(l->back.slots[i].node, struct job, due);
-
-		expect(k,
-		       job->state == JOB_READY && job->profile->queue == r->queue &&
-			       r->queue->ready[job->profile->job_class] == r &&
-			       PRIORITY_LIMIT - job->profile->priority == (int)rank &&
-			       (uint64_t)l->back.slots[i].due == job->sequence,
-		       "job %llu stands wrongly among those that came back",
-		       (unsigned long long)job->sequence);
-	}
-	expect(k, count == l->count && (count > 0) == (r->occupied[rank / 64] >> rank % 64 & 1),
-	       "priority %d of queue %s is miscounted", PRIORITY_LIMIT - (int)rank, r->queue->name);
-	*ready += count;
 }
 
 static void check_worker(struct check *k, const struct worker *w)

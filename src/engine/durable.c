@@ -307,6 +307,7 @@ static int restored_place(struct engine *e, struct job *job, const struct submis
 	case JOB_FAILED:
 	case JOB_CANCELLED:
 	case JOB_EXPIRED:
+		limits_settle(e, job);
 		job_move(e, job, r->state); /* its time in the ring begins now */
 		return 0;
 	default:

@@ -39,6 +39,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine)
 	for (int c = 0; c < CLASS_COUNT; c++)
 		list_init(&e->turns[c]);
 	groups_init(e);
+	limits_init(e);
 	workers_init(e);
 	if (finished_init(e) < 0 || queue_acquire(e, SPAN(""), &e->default_queue) < 0) {
 		engine_free(e);
@@ -68,6 +69,7 @@ void engine_free(struct engine *e)
 	free(e->withheld);
 	clients_free(e);
 	queues_free(e);
+	limits_done(e);
 	workers_free(e);
 	finished_done(e);
 	heap_done(&e->waiting);
@@ -96,6 +98,7 @@ void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
 	while ((node = heap_pop_due(&e->deadlines, e->now)))
 		job_expire(e, container_of(node, struct job_extra, deadline_due)->job);
 	groups_advance(e);
+	limits_advance(e);
 	finished_expire(e);
 }
 
@@ -104,6 +107,7 @@ int64_t engine_next_due(const struct engine *e)
 	int64_t due = MIN(heap_next_due(&e->waiting), heap_next_due(&e->deadlines));
 
 	due = MIN(due, groups_next_due(e));
+	due = MIN(due, heap_next_due(&e->gates));
 	return MIN(due, heap_next_due(&e->expiries));
 }
 
@@ -170,7 +174,7 @@ static int admit(const struct engine *e, const struct submission *s)
 		return -ENOBUFS;
 	if (s->args && e->counts.args_bytes + bytes_weight(s->args) > e->options.max_args_bytes)
 		return -EDQUOT;
-	return 0;
+	return limits_admit(e, s) ? 0 : -EAGAIN;
 }
 
 static unsigned id_rand_a(const struct uuid *id)
@@ -240,9 +244,14 @@ int engine_retry(struct engine *e, struct job *job)
 		return -EIDRM;
 	if (!job_is_final(job) || job->untold)
 		return -EBUSY;
-	r = extra_revive(e, job);
+	r = limits_revive(e, job);
 	if (r < 0)
 		return r;
+	r = extra_revive(e, job);
+	if (r < 0) {
+		limits_settle(e, job);
+		return r;
+	}
 	job->client = job->tag = 0;
 	job->failures = job->crashes = 0;
 	job->cancelling = job->expiring = job->delivered = false;
@@ -270,6 +279,8 @@ struct job *engine_older_than(struct engine *e, const struct uuid *id)
 const struct action *engine_run(struct engine *e, size_t *ret_count)
 {
 	groups_run(e);
+	if (GA_UNLIKELY(e->wakeful))
+		ready_wake(e);
 	for (int c = 0; c < CLASS_COUNT; c++)
 		while (attempts_dispatch_one(e, (enum job_class)c))
 			;
@@ -436,9 +447,12 @@ int job_new(struct engine *e, const struct submission *s, uint64_t sequence, str
 	list_init(&job->mates);
 	job->profile = profile;
 	job->sequence = sequence;
-	r = extra_new(e, job, s);
+	r = limits_enter(e, job, s->limit_key);
 	if (r < 0)
 		goto free_job;
+	r = extra_new(e, job, s);
+	if (r < 0)
+		goto leave_limits;
 	r = table_put(&e->table, job);
 	if (r < 0)
 		goto free_extra;
@@ -449,6 +463,9 @@ int job_new(struct engine *e, const struct submission *s, uint64_t sequence, str
 
 free_extra:
 	extra_free(e, job);
+leave_limits:
+	limits_settle(e, job);
+	limits_leave(e, job);
 free_job:
 	table_free_job(&e->table, job);
 release_profile:

@@ -188,7 +188,16 @@ struct engine {
 	struct engine_queue **queues, *default_queue, *recent_queue;
 	uint32_t queue_count, queue_size;
 	struct client *recent_client;
-	struct list turns[CLASS_COUNT]; /* of struct ready that have jobs */
+	struct list turns[CLASS_COUNT]; /* of struct ready that may start something */
+
+	struct limit default_limits[2]; /* by enum limit_kind */
+	uint32_t bounded_gates;         /* those with a max_pending of their own, and such defaults */
+	struct heap gates;              /* all of them by gate.due */
+	struct map keys_by_name, lanes;
+	struct limit_key **limit_keys, *recent_key;
+	uint32_t limit_key_count, limit_key_size;
+	struct list waking[CLASS_COUNT]; /* open keys with parked lanes, by limit_key.places */
+	bool wakeful;                    /* there may be some */
 
 	struct worker **slots; /* by slot; NULL: never started */
 	uint32_t slot_count;
@@ -218,3 +227,5 @@ void actions_push(struct engine *e, enum action_kind kind, struct job *job);
 void action_push_group(struct engine *e, struct group *group);
 void action_now(struct engine *e, const struct action *a);
 struct job *action_job(const struct action *a); /* NULL: it is about no job */
+
+#include "limits.h" /* needs all of the above */

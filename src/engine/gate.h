@@ -10,12 +10,22 @@
 
 #define BUSY_PAUSE_MAX (INT64_C(3600) * 1000000000) /* nobody stops a key for longer in one go */
 
-struct gate {
-	struct limit limit;
-	uint32_t ceiling; /* of `running`, by the limit and by being busy */
+/* What engine_check() counts again. */
+struct gate_found {
+	uint64_t jobs;
 	uint32_t running;
-	uint64_t jobs;         /* unfinished ones, running or not */
-	int64_t interval;      /* between starts; 0: no rate */
+};
+struct gate {
+	uint32_t running;
+	uint32_t ceiling;     /* of `running`, by the limit and by being busy; UINT32_MAX: none */
+	uint64_t jobs;        /* unfinished ones, running or not */
+	int64_t interval;     /* between starts; 0: no rate */
+	struct heap_node due; /* in engine.gates, always: when time opens it, or at TIME_NEVER */
+	uint8_t kind;         /* enum limit_kind: what it is part of */
+	bool shut;
+	bool paused;
+	bool own;              /* the limit isn't the default */
+	bool bounded;          /* the engine's: counted in bounded_gates */
 	int64_t tolerance;     /* how much earlier than evenly spread a start may be */
 	int64_t full_at;       /* when the bucket is full again */
 	int64_t blocked_until; /* by the other side's wish */
@@ -23,11 +33,8 @@ struct gate {
 	uint32_t slowed;       /* a ceiling of its own; 0: none */
 	uint32_t successes;    /* since that ceiling last changed */
 	int64_t run_time;      /* of a job, a moving average */
-	struct heap_node due;  /* in engine.gates, always: when time opens it, or at TIME_NEVER */
-	uint8_t kind;          /* enum limit_kind: what it is part of */
-	bool own;              /* the limit isn't the default */
-	bool paused;
-	bool shut;
+	struct limit limit;
+	struct gate_found found;
 };
 
 void gate_init(struct gate *g, enum limit_kind kind, const struct limit *limit);

@@ -79,6 +79,7 @@ void job_end(struct engine *e, struct job *job, enum job_state to)
 	job_move(e, job, to);
 	job->untold = true;
 	e->counts.args_bytes -= bytes_weight(job->args);
+	limits_settle(e, job);
 	extra_settle(e, job);
 	if (job->extra && job->extra->group)
 		group_member_ended(e, job->extra->group, job->extra->member, to);
@@ -154,6 +155,8 @@ void job_forget(struct engine *e, struct job *job)
 	if (rules[job->state].leave)
 		rules[job->state].leave(e, job);
 	e->counts.jobs[job->state]--;
+	if (!job_is_final(job))
+		limits_settle(e, job);
 	list_remove(&job->mates);
 	extra_leave(e, job);
 	table_remove(&e->table, job);
@@ -168,6 +171,9 @@ void job_free(struct engine *e, struct job *job)
 	bytes_unref(job->meta);
 	bytes_unref(job->body);
 	free(job->error);
+	if (!job_is_final(job) && !job->gone)
+		limits_settle(e, job);
+	limits_leave(e, job);
 	profile_release(e, job->profile);
 	table_free_job(&e->table, job);
 }
@@ -180,14 +186,14 @@ bool job_is_final(const struct job *job)
 static void running_enter(struct engine *e, struct job *job)
 {
 	worker_take(e, e->slots[job->slot], job);
-	job->profile->queue->running++;
+	limits_started(e, job);
 }
 
 static void running_leave(struct engine *e, struct job *job)
 {
 	map_take(&e->attempts, job->token, &job->token);
 	worker_give(e, job);
-	job->profile->queue->running--;
+	limits_stopped(e, job);
 }
 
 static void waiting_leave(struct engine *e, struct job *job)

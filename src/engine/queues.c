@@ -5,7 +5,7 @@
 
 static int queue_new(struct engine *e, struct span name, struct engine_queue **ret_queue);
 static int queues_grow(struct engine *e);
-static void queue_free(struct engine_queue *q);
+static void queue_free(struct engine *e, struct engine_queue *q);
 static uint64_t name_hash(struct span name);
 
 int queue_acquire(struct engine *e, struct span name, struct engine_queue **ret_queue)
@@ -41,13 +41,13 @@ void queue_release(struct engine *e, struct engine_queue *q)
 	e->queue_count--;
 	if (e->recent_queue == q)
 		e->recent_queue = NULL;
-	queue_free(q);
+	queue_free(e, q);
 }
 
 void queues_free(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->queue_count; i++)
-		queue_free(e->queues[i]);
+		queue_free(e, e->queues[i]);
 	free(e->queues);
 	map_done(&e->queues_by_name);
 }
@@ -139,7 +139,7 @@ int engine_queue_view(const struct engine *e, uint32_t index, struct queue_view 
 	if (index >= e->queue_count)
 		return -ENOENT;
 	q = e->queues[index];
-	*ret_view = (struct queue_view){ .name = q->name, .running = q->running };
+	*ret_view = (struct queue_view){ .name = q->name, .running = q->gate.running };
 	for (int c = 0; c < CLASS_COUNT; c++)
 		if (q->ready[c])
 			ret_view->ready += q->ready[c]->count;
@@ -173,8 +173,9 @@ static int queue_new(struct engine *e, struct span name, struct engine_queue **r
 		return -ENOMEM;
 	q->index = e->queue_count;
 	q->name = strndup(name.data, name.size);
-	if (!q->name || map_put(&e->queues_by_name, name_hash(name), q) < 0) {
-		queue_free(q);
+	if (!q->name || gate_enlist(e, &q->gate, LIMIT_QUEUE) < 0 ||
+	    map_put(&e->queues_by_name, name_hash(name), q) < 0) {
+		queue_free(e, q);
 		return -ENOMEM;
 	}
 	e->queues[e->queue_count++] = q;
@@ -197,8 +198,9 @@ static int queues_grow(struct engine *e)
 	return 0;
 }
 
-static void queue_free(struct engine_queue *q)
+static void queue_free(struct engine *e, struct engine_queue *q)
 {
+	heap_remove(&e->gates, &q->gate.due);
 	for (int c = 0; c < CLASS_COUNT; c++)
 		ready_free(q->ready[c]);
 	free(q->name);
