@@ -85,7 +85,8 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 		worker_withhold(w, (enum job_class)job->profile->job_class);
 	if (next == JOB_RETRYING || next == JOB_FAILED)
 		job->failures += job->failures < UINT16_MAX;
-	if (GA_UNLIKELY(next == JOB_RETRYING || (job->attempts > 1 && next != JOB_READY)))
+	if (GA_UNLIKELY(next == JOB_RETRYING || job_told(job) ||
+			(job->attempts > 1 && next != JOB_READY)))
 		note_add(e, job, r->outcome);
 	limits_result(e, job, r);
 	attempt_end(e, job, next, r->retry_after_ms);

@@ -119,6 +119,14 @@ struct attempt_result {
  * (late, double, foreign): ignored and counted; acknowledge it at once. -ENOMEM: nothing changed, the attempt still
  * runs: don't acknowledge it. */
 int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
+struct attempt_progress {
+	uint64_t token;
+	uint32_t fraction;     /* in millionths, or TOLD_UNKNOWN */
+	uint64_t log_from;     /* how many bytes of the attempt's log came before `log` */
+	struct span text, log; /* of whole lines; what is here already is passed over */
+};
+/* A running attempt tells of itself. -ESTALE: it isn't a current one of this slot; -ENOMEM: some of it is lost. */
+int engine_progress(struct engine *e, uint32_t slot, const struct attempt_progress *p);
 /* A slot that an abandoned attempt withheld is free again. */
 void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class);
 

@@ -91,8 +91,14 @@ void extra_free(struct engine *e, struct job *job);
 /* An attempt has ended so, with the job's error. Without memory the history has a gap. */
 void note_add(struct engine *e, struct job *job, enum job_outcome outcome);
 void notes_trim(struct job *job); /* those that are saved */
+int extra_ensure(struct job *job) GA_MUST_CHECK;
 bool key_matches(const void *item, const void *key);
 bool unique_matches(const void *item, const void *key);
+
+/* ---- what attempts tell: told.c ---- */
+struct bytes *told_log(const struct job *job); /* of the current attempt, a copy; NULL: none, or no memory */
+void told_free(struct job_told *t);
+uint64_t told_weight(const struct job *job);
 
 /* ---- what is saved: durable.c ---- */
 struct withheld_action {
@@ -191,8 +197,8 @@ struct engine {
 	struct list turns[CLASS_COUNT]; /* of struct ready that may start something */
 
 	struct limit default_limits[2]; /* by enum limit_kind */
-	uint32_t bounded_gates;         /* those with a max_pending of their own, and such defaults */
-	struct heap gates;              /* all of them by gate.due */
+	uint32_t bounded_gates; /* those with a max_pending of their own, and such defaults */
+	struct heap gates;      /* all of them by gate.due */
 	struct map keys_by_name, lanes;
 	struct limit_key **limit_keys, *recent_key;
 	uint32_t limit_key_count, limit_key_size;

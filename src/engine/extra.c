@@ -6,7 +6,7 @@
 
 enum { NOTES_MAX = 32 };
 
-static int extra_ensure(struct job *job);
+static void note_free(struct job_note *note);
 static int keys_enter(struct engine *e, struct job_extra *x, const struct submission *s);
 static void keys_leave(struct engine *e, struct job_extra *x);
 static uint64_t bytes_hash(const struct bytes *b);
@@ -75,9 +75,9 @@ void extra_free(struct engine *e, struct job *job)
 		struct job_note *note = x->notes;
 
 		x->notes = note->next;
-		free(note->error);
-		free(note);
+		note_free(note);
 	}
+	told_free(x->told);
 	free(x);
 }
 
@@ -120,6 +120,13 @@ int extra_revive(struct engine *e, struct job *job)
 	return map_put(&e->uniques, bytes_hash(x->unique_key), x);
 }
 
+static void note_free(struct job_note *note)
+{
+	free(note->error);
+	bytes_unref(note->log);
+	free(note);
+}
+
 void note_add(struct engine *e, struct job *job, enum job_outcome outcome)
 {
 	struct job_note *note, **last;
@@ -137,6 +144,8 @@ void note_add(struct engine *e, struct job *job, enum job_outcome outcome)
 	if (outcome != OUTCOME_SUCCEEDED && job->error)
 		note->error = error_new(job->error->signal, span_of(job->error->code),
 					span_of(job->error->message));
+	if (job_is_durable(job))
+		note->log = told_log(job);
 	note->next = job->extra->notes;
 	job->extra->notes = note;
 	if (++job->extra->note_count <= NOTES_MAX)
@@ -144,8 +153,7 @@ void note_add(struct engine *e, struct job *job, enum job_outcome outcome)
 	last = &job->extra->notes;
 	while ((*last)->next)
 		last = &(*last)->next;
-	free((*last)->error);
-	free(*last);
+	note_free(*last);
 	*last = NULL;
 	job->extra->note_count--;
 }
@@ -163,8 +171,7 @@ void notes_trim(struct job *job)
 		}
 		*at = note->next;
 		job->extra->note_count--;
-		free(note->error);
-		free(note);
+		note_free(note);
 	}
 }
 
@@ -182,7 +189,7 @@ bool unique_matches(const void *item, const void *key)
 	return span_equal(span_of_bytes(x->unique_key), *(const struct span *)key);
 }
 
-static int extra_ensure(struct job *job)
+int extra_ensure(struct job *job)
 {
 	if (job->extra)
 		return 0;

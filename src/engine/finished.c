@@ -157,7 +157,7 @@ void engine_delivered(struct engine *e, struct job *job)
 uint64_t finished_weight(const struct job *job)
 {
 	uint64_t weight = sizeof(*job) + bytes_weight(job->args) + bytes_weight(job->meta) +
-			  bytes_weight(job->body);
+			  bytes_weight(job->body) + told_weight(job);
 
 	if (job->error)
 		weight += sizeof(*job->error) + strlen(job->error->message) + 1;

@@ -5,6 +5,7 @@
  * have in common stands once, in their profile; what few of them have, in their extra.
  */
 #pragma once
+#include "buf.h"
 #include "bytes.h"
 #include "heap.h"
 #include "job_terms.h"
@@ -55,8 +56,21 @@ struct job_note {
 	enum job_outcome outcome; /* 0: its worker died */
 	int64_t started_at, ended_at;
 	struct job_error *error;
-	bool saved; /* with a change */
+	struct bytes *log; /* of a durable job; NULL: none */
+	bool saved;        /* with a change */
 };
+
+/* What the current or last attempt told of itself while it ran. */
+#define TOLD_UNKNOWN UINT32_MAX
+#define TOLD_LOG_MAX (16u << 10)
+struct job_told {
+	uint16_t attempt;
+	uint32_t fraction; /* in millionths, or TOLD_UNKNOWN */
+	char text[256];    /* a few words; "": none */
+	struct buf log;    /* its latest lines, whole, at most TOLD_LOG_MAX */
+	uint64_t log_end;  /* bytes that were logged in all */
+};
+const struct job_told *job_told(const struct job *job); /* NULL: nothing */
 
 /* What few jobs have. */
 struct job_extra {
@@ -72,7 +86,7 @@ struct job_extra {
 	struct list siblings;   /* in the group's list, if that keeps one */
 	struct job_note *notes; /* ended attempts, the latest first */
 	unsigned note_count;
-	void *baggage; /* the broker's: progress, log lines */
+	struct job_told *told; /* NULL: no attempt told anything; job_told() */
 };
 
 struct job {

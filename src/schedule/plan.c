@@ -7,7 +7,7 @@ int64_t plan_next(const struct plan *p, int64_t now)
 
 	if (p->every)
 		return time_add(now, p->every);
-	return p->zone && cron_next(&p->cron, p->zone, now, &next) == 0 ? next : TIME_NEVER;
+	return cron_next(&p->cron, p->zone, now, &next) == 0 ? next : TIME_NEVER;
 }
 
 static int64_t settle_every(const struct plan *p, int64_t due, int64_t now, bool absent,

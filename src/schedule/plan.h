@@ -14,7 +14,7 @@
 struct plan {
 	int64_t every; /* ns; 0: by cron */
 	struct cron cron;
-	struct zone *zone; /* NULL with a cron expression: it never is due */
+	struct zone *zone; /* of the cron expression */
 	bool once;         /* what was missed is made good once; else it is passed over */
 };
 

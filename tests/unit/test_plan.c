@@ -80,22 +80,11 @@ static void elapsed_time_that_nobody_was_there_for_is_missed(void **state)
 	assert_int_equal(instant, 1030);
 }
 
-static void without_its_zone_a_plan_never_is_due(void **state)
-{
-	struct plan p = cron_plan("* * * * *", true);
-
-	(void)state;
-	zone_free(p.zone);
-	p.zone = NULL;
-	assert_int_equal(plan_next(&p, 0), TIME_NEVER);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cron_time_holds_for_its_minute),
 		cmocka_unit_test(elapsed_time_that_nobody_was_there_for_is_missed),
-		cmocka_unit_test(without_its_zone_a_plan_never_is_due),
 	};
 
 	return TAP_RUN(tests);
