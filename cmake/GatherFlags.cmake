@@ -3,6 +3,9 @@
 option(GATHER_WERROR "Warnings are errors" OFF)
 option(GATHER_COVERAGE "Count the lines that run (gcov)" OFF)
 set(GATHER_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=: address,undefined or thread")
+option(GATHER_FAILPOINTS "Points at which a test ends the process (src/base/failpoint.h)" OFF)
+set(GATHER_SABOTAGE "" CACHE STRING
+	"Break one promise, to see that the tests notice: nosync, early_ack, accept_stale or no_mark")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 	set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Debug, RelWithDebInfo or Release" FORCE)
@@ -35,6 +38,14 @@ else()
 	target_compile_options(gather_flags INTERFACE
 		$<${hardened}:-fstack-protector-strong;-fstack-clash-protection;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
 	target_link_options(gather_flags INTERFACE $<${hardened}:LINKER:-z,relro,-z,now>)
+endif()
+
+if(GATHER_FAILPOINTS)
+	target_compile_definitions(gather_flags INTERFACE GATHER_FAILPOINTS)
+endif()
+if(GATHER_SABOTAGE)
+	string(TOUPPER "${GATHER_SABOTAGE}" sabotage)
+	target_compile_definitions(gather_flags INTERFACE GATHER_SABOTAGE_${sabotage})
 endif()
 
 if(GATHER_COVERAGE)

@@ -1,0 +1,118 @@
+/*
+ * sqlite_schema.h — the tables of the database.
+ *
+ * docs/store.md describes them for people. A table's columns stand in the order in which rows are fetched and bound.
+ */
+#pragma once
+#include "sqlite_row.h"
+
+#define STORE_APPLICATION_ID 0x67617468 /* "gath" */
+#define STORE_SCHEMA_VERSION 1
+
+/* jobs: what a list needs comes first, what is large comes last. */
+enum {
+	JOBS_SEQUENCE,
+	JOBS_STATE,
+	JOBS_EXPIRES,
+	JOBS_ACCEPTED,
+	JOBS_TYPE,
+	JOBS_QUEUE,
+	JOBS_TAGS,
+	JOBS_ID,
+	JOBS_PRIORITY,
+	JOBS_DURABILITY,
+	JOBS_GROUP,
+	JOBS_MEMBER,
+	JOBS_DEADLINE_BOOT,
+	JOBS_DEADLINE_BOOTTIME,
+	JOBS_DEADLINE_WALL,
+	JOBS_KEY,
+	JOBS_PAYLOAD,
+	JOBS_UNIQUE_KEY,
+	JOBS_LIMIT_KEY,
+	JOBS_ONCE_SUM,
+	JOBS_CANCELLING,
+	JOBS_ATTEMPTS,
+	JOBS_FAILURES,
+	JOBS_CRASHES,
+	JOBS_TOKEN,
+	JOBS_INCARNATION,
+	JOBS_SLOT,
+	JOBS_DUE_BOOT,
+	JOBS_DUE_BOOTTIME,
+	JOBS_DUE_WALL,
+	JOBS_ELAPSED,
+	JOBS_STARTED,
+	JOBS_FINISHED,
+	JOBS_ERROR_SIGNAL,
+	JOBS_ERROR_CODE,
+	JOBS_ERROR_MESSAGE,
+	JOBS_SUM,
+	JOBS_ARGS_SUM,
+	JOBS_RESULT_SUM,
+	JOBS_SMALL, /* up to here, rows are small */
+	JOBS_OPTIONS = JOBS_SMALL,
+	JOBS_ARGS,
+	JOBS_META,
+	JOBS_BODY,
+	JOBS_COLUMNS
+};
+enum {
+	ATTEMPT_SEQUENCE,
+	ATTEMPT_NUMBER,
+	ATTEMPT_SLOT,
+	ATTEMPT_STARTED,
+	ATTEMPT_ENDED,
+	ATTEMPT_OUTCOME,
+	ATTEMPT_ERROR_SIGNAL,
+	ATTEMPT_ERROR_CODE,
+	ATTEMPT_ERROR_MESSAGE,
+	ATTEMPT_LOG,
+	ATTEMPT_SUM,
+	ATTEMPT_COLUMNS
+};
+enum {
+	GROUP_SEQUENCE,
+	GROUP_STATE,
+	GROUP_EXPIRES,
+	GROUP_ACCEPTED,
+	GROUP_ID,
+	GROUP_PARENT,
+	GROUP_MEMBER,
+	GROUP_SPEC,
+	GROUP_ONCE_SUM,
+	GROUP_FINISHED,
+	GROUP_PROGRESS,
+	GROUP_ERROR,
+	GROUP_MEMBERS,
+	GROUP_SUM,
+	GROUP_COLUMNS
+};
+enum { KEY_SEQUENCE, KEY_KEY, KEY_PAYLOAD, KEY_ID, KEY_EXPIRES, KEY_SUM, KEY_COLUMNS };
+enum { DOCUMENT_KIND, DOCUMENT_NAME, DOCUMENT_BODY, DOCUMENT_SUM, DOCUMENT_COLUMNS };
+enum { BLOCK_NUMBER, BLOCK_UNFINISHED, BLOCK_SUM, BLOCK_COLUMNS };
+enum { BOOT_NUMBER, BOOT_ID, BOOT_WALL, BOOT_BOOTTIME, BOOT_SUM, BOOT_COLUMNS };
+enum {
+	FACT_ONE,
+	FACT_STORE_ID,
+	FACT_CREATED,
+	FACT_SCHEMA_SUM,
+	FACT_COMMIT_SEQ,
+	FACT_LAST_SEQUENCE,
+	FACT_LAST_WALL,
+	FACT_UNFINISHED,
+	FACT_SUCCEEDED,
+	FACT_FAILED,
+	FACT_CANCELLED,
+	FACT_EXPIRED,
+	FACT_REMOVED_EARLY,
+	FACT_SUM,
+	FACT_COLUMNS
+};
+
+extern const struct table table_jobs, table_attempts, table_groups, table_keys, table_documents,
+	table_blocks, table_boots, table_facts;
+extern const struct table *const store_tables[]; /* all, then NULL */
+
+/* What makes a database of version N one of version N+1; [0] makes an empty one a store. */
+extern const char *const store_migrations[STORE_SCHEMA_VERSION];
