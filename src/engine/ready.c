@@ -180,11 +180,8 @@ void ready_rotate(struct engine *e, const struct job *job)
 	struct ready *r = ready_of(job);
 	struct shelf *s = shelf_of(e, job);
 
-	if (list_linked(&s->turn)) {
+	if (list_linked(&s->turn))
 		to_the_end(&s->turn);
-		if (s->lane && s->lane->key->gate.shut)
-			lane_park(s->lane);
-	}
 	if (list_linked(&r->turn))
 		to_the_end(&r->turn);
 }

@@ -5,9 +5,9 @@
  * there the limit keys take turns: each has a lane, and jobs without a key share one. A lane has a shelf for each priority
  * that its jobs have: shelves with jobs stand in their level's row, and those of one level leave one job each.
  *
- * What can't start isn't looked at: a queue whose gate is shut isn't among the turns. A lane whose key's gate is shut is
- * parked with the key when its turn comes, or when it shuts its gate itself. When the gate opens one lane of the key comes
- * back for each class, the others with the next runs, and all of them before a worker idles.
+ * What can't start isn't looked at: a queue whose gate is shut isn't among the turns, and a lane whose key's gate is shut
+ * is parked with the key when its turn comes. When the gate opens one lane of the key comes back for each class, the others
+ * with the next runs, and all of them before a worker idles.
  */
 #pragma once
 #include "gate.h"

@@ -3,7 +3,7 @@
  * be refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
  */
 #include "engine_groups.h"
-#include "engine_rig.h"
+#include "limits_rig.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -84,8 +84,13 @@ static void an_engine_is_made_or_not(void **state)
 
 static void a_submission_is_taken_or_leaves_no_trace(void **state)
 {
-	struct submission s = { .queue = SPAN("new"), .client = 6, .priority = 50, .result_ttl = 12345 };
+	struct submission s = { .queue = SPAN("new"),
+				.client = 6,
+				.priority = 50,
+				.result_ttl = 12345,
+				.limit_key = SPAN("host") };
 	struct engine_counts counts;
+	struct limit_view limits;
 	struct queue_view view;
 	struct job *job = NULL;
 	struct rig rig;
@@ -108,11 +113,93 @@ static void a_submission_is_taken_or_leaves_no_trace(void **state)
 		assert_int_equal(counts.submitted + counts.jobs[JOB_READY], 0);
 		assert_null(engine_older(rig.e, NULL));
 		assert_int_equal(engine_queue_view(rig.e, 1, &view), -ENOENT);
+		assert_int_equal(engine_limit_view(rig.e, LIMIT_KEY, 0, &limits), -ENOENT);
 	}
-	assert_true(n >= 6); /* queue, name, levels, lifetime, cell, page: each was refused once */
+	assert_true(n >= 10); /* queue, name, levels, lifetime, cell, page, key, name, lane, shelf: each was refused once */
 	assert_int_equal(job->sequence, 1);
 	rig_close(&rig);
 	bytes_unref(s.args);
+}
+
+static void a_limit_is_set_or_not(void **state)
+{
+	const struct limit limit = { .concurrency = 1 };
+	struct limit_view view;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	for (int kind = 0; kind < 2; kind++)
+		for (int pause = 0; pause < 2; pause++) {
+			const struct span name = pause ? SPAN("paused") : SPAN("limited");
+			int r = -ENOMEM;
+
+			for (int n = 0; r < 0; n++) {
+				memory_for(n);
+				r = pause ? engine_pause(rig.e, (enum limit_kind)kind, name)
+					  : engine_set_limit(rig.e, (enum limit_kind)kind, name,
+							     &limit);
+				memory_for_all();
+				rig_check(&rig);
+				assert_int_equal(r, r == 0 ? 0 : -ENOMEM);
+				assert_int_equal(engine_limit_find(rig.e, (enum limit_kind)kind,
+								   name, &view),
+						 r == 0 ? 0 : -ENOENT);
+			}
+		}
+	rig_close(&rig);
+}
+
+/* Coming back, being held back and being let go again take no memory, however often. */
+static void jobs_of_a_key_need_no_more_memory(void **state)
+{
+	struct job *jobs[8];
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_limit(&rig, LIMIT_KEY, "host", (struct limit){ .concurrency = 4 });
+	rig_worker(&rig, 0, 1, 8);
+	for (int i = 0; i < 8; i++)
+		jobs[i] = rig_keyed(&rig, i % 2 ? "a" : "b", "host", i / 4);
+	assert_int_equal(rig_start(&rig), 4);
+	memory_for(0);
+	assert_int_equal(rig_end(&rig, jobs[4],
+				 (struct attempt_result){ .outcome = OUTCOME_RETURNED, .busy = true }),
+			 0);
+	rig_check(&rig);
+	assert_int_equal(engine_set_limit(rig.e, LIMIT_KEY, SPAN("host"), &(struct limit){ 0 }), 0);
+	rig_check(&rig);
+	engine_worker_lost(rig.e, 0, 1, &(struct engine_death){ .asked = true });
+	memory_for_all();
+	rig_check(&rig);
+	rig_worker(&rig, 0, 2, 8);
+	assert_int_equal(rig_start(&rig), 8);
+	rig_close(&rig);
+}
+
+static void a_retry_by_hand_happens_or_not(void **state)
+{
+	struct job *job;
+	struct rig rig;
+	int r = -ENOMEM;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 8);
+	job = rig_keyed(&rig, "q", "host", 3);
+	rig_turn(&rig);
+	rig_fail(&rig, job, false);
+	rig_turn(&rig);
+	for (int n = 0; r < 0; n++) {
+		memory_for(n);
+		r = engine_retry(rig.e, job);
+		memory_for_all();
+		rig_check(&rig);
+		assert_int_equal(r, r == 0 ? 0 : -ENOMEM);
+		assert_int_equal(job->state, r == 0 ? JOB_READY : JOB_FAILED);
+	}
+	rig_close(&rig);
 }
 
 static void a_worker_starts_or_not(void **state)
@@ -346,6 +433,9 @@ int main(void)
 		cmocka_unit_test(an_engine_is_made_or_not),
 		cmocka_unit_test(a_submission_is_taken_or_leaves_no_trace),
 		cmocka_unit_test(a_group_is_made_whole_or_not_at_all),
+		cmocka_unit_test(a_limit_is_set_or_not),
+		cmocka_unit_test(jobs_of_a_key_need_no_more_memory),
+		cmocka_unit_test(a_retry_by_hand_happens_or_not),
 		cmocka_unit_test(a_worker_starts_or_not),
 		cmocka_unit_test(a_job_waits_until_there_is_memory_to_dispatch_it),
 		cmocka_unit_test(a_result_counts_once_there_is_memory_for_it),
