@@ -234,4 +234,4 @@ void action_push_group(struct engine *e, struct group *group);
 void action_now(struct engine *e, const struct action *a);
 struct job *action_job(const struct action *a); /* NULL: it is about no job */
 
-#include "limits.h" /* needs all of the above */
+#include "limits_parts.h" /* needs all of the above */

@@ -1,5 +1,5 @@
 /*
- * limits.h — what jobs count for, and when. The engine's own; part of engine_parts.h.
+ * limits_parts.h — what jobs count for, and when. The engine's own; part of engine_parts.h.
  *
  * A job counts for its queue's gate and, if it has one, its key's. What happens to every job is inline here for those that
  * have no key, in queues without limits.
