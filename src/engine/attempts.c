@@ -41,11 +41,19 @@ bool attempts_dispatch_one(struct engine *e, enum job_class job_class)
 {
 	struct worker *w = worker_for(e, job_class);
 	struct job *job = w ? ready_next(e, job_class) : NULL;
-	uint64_t last_token;
 
-	if (!job || actions_reserve(e, 1) < 0)
+	if (!job || !attempt_start(e, w, job))
 		return false;
-	last_token = job->token;
+	ready_rotate(e, job);
+	return true;
+}
+
+bool attempt_start(struct engine *e, struct worker *w, struct job *job)
+{
+	uint64_t last_token = job->token;
+
+	if (actions_reserve(e, 1) < 0)
+		return false;
 	job->token = token_next(e);
 	if (map_put(&e->attempts, job->token, job) < 0) {
 		job->token = last_token;
@@ -55,9 +63,9 @@ bool attempts_dispatch_one(struct engine *e, enum job_class job_class)
 	job->started_at = e->now;
 	if (job->attempts < UINT16_MAX)
 		job->attempts++;
+	job->sent = !job_is_durable(job); /* else once its change is committed */
 	job_move(e, job, JOB_RUNNING);
 	limits_spend(e, job);
-	ready_rotate(e, job);
 	job_changed(e, job, job->profile->at_most_once);
 	actions_push(e, ACTION_DISPATCH, job);
 	return true;
@@ -89,6 +97,8 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 			(job->attempts > 1 && next != JOB_READY)))
 		note_add(e, job, r->outcome);
 	limits_result(e, job, r);
+	if (next != JOB_READY) /* it has shown that it lets its worker live */
+		job->suspect = job->alone = false;
 	attempt_end(e, job, next, r->retry_after_ms);
 	return 0;
 }

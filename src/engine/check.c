@@ -159,7 +159,7 @@ static void check_worker(struct check *k, const struct worker *w)
 		       w->slot);
 	}
 	for (int c = 0; c < CLASS_COUNT; c++) {
-		bool free = w->joined && !w->draining && w->held[c] < w->capacity[c];
+		bool free = worker_has_room(w, (enum job_class)c) && w->slot != SACRIFICE_SLOT;
 
 		expect(k, held[c] == w->held[c], "worker %u miscounts what it holds", w->slot);
 		expect(k, free == (w->seats[c].load >= 0) && free == list_linked(&w->seats[c].node),

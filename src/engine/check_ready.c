@@ -49,6 +49,8 @@ void check_queues(struct check *k)
 	}
 	expect(k, users == 0, "queues miscount their profiles");
 	check_lanes(k);
+	k->queued += trials_count(k->e);
+	expect(k, trials_count(k->e) == k->e->counts.suspects, "suspects are miscounted");
 	expect(k, k->queued == k->states[JOB_READY], "%llu jobs are ready, %llu stand in queues",
 	       (unsigned long long)k->states[JOB_READY], (unsigned long long)k->queued);
 }

@@ -218,8 +218,10 @@ static void release(struct engine *e, const struct action *a)
 		proceed(e, a->job);
 		return;
 	case ACTION_DISPATCH: /* it may have been cut short: lost with its worker before it was ever sent */
-		if (attempt_find(e, a->slot, a->token) == a->job)
-			action_now(e, a);
+		if (attempt_find(e, a->slot, a->token) != a->job)
+			return;
+		a->job->sent = true;
+		action_now(e, a);
 		return;
 	default:
 		action_now(e, a);
@@ -285,16 +287,10 @@ static int restored_place(struct engine *e, struct job *job, const struct submis
 			error = map_put(&e->attempts, job->token, job);
 			if (error < 0)
 				return error;
-			job->unconfirmed = true;
+			job->unconfirmed = job->sent = true;
 			job_move(e, job, JOB_RUNNING);
-		} else if (job->cancelling) {
-			job_move(e, job, JOB_READY);
-			job_end(e, job, JOB_CANCELLED);
-		} else if (job->profile->at_most_once) {
-			job_move(e, job, JOB_READY);
-			job_fail_unknown(e, job);
 		} else {
-			job_move(e, job, JOB_READY);
+			attempt_was_lost(e, job, r->incarnation);
 		}
 		return 0;
 	case JOB_RETRYING:

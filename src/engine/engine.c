@@ -41,6 +41,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine)
 	groups_init(e);
 	limits_init(e);
 	workers_init(e);
+	trials_init(e);
 	if (finished_init(e) < 0 || queue_acquire(e, SPAN(""), &e->default_queue) < 0) {
 		engine_free(e);
 		return -ENOMEM;
@@ -71,6 +72,7 @@ void engine_free(struct engine *e)
 	queues_free(e);
 	limits_done(e);
 	workers_free(e);
+	trials_done(e);
 	finished_done(e);
 	heap_done(&e->waiting);
 	heap_done(&e->deadlines);
@@ -255,6 +257,7 @@ int engine_retry(struct engine *e, struct job *job)
 	job->client = job->tag = 0;
 	job->failures = job->crashes = 0;
 	job->cancelling = job->expiring = job->delivered = false;
+	job->suspect = job->alone = false;
 	job_move(e, job, JOB_READY);
 	job_changed(e, job, true);
 	e->counts.args_bytes += bytes_weight(job->args);
@@ -281,6 +284,7 @@ const struct action *engine_run(struct engine *e, size_t *ret_count)
 	groups_run(e);
 	if (GA_UNLIKELY(e->wakeful))
 		ready_wake(e);
+	trials_run(e);
 	for (int c = 0; c < CLASS_COUNT; c++)
 		while (attempts_dispatch_one(e, (enum job_class)c))
 			;

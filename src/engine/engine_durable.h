@@ -48,6 +48,10 @@ struct restored_job {
 	struct bytes *meta, *body; /* taken; finished ones */
 	bool args_away;
 };
+/* What is known of a worker's death before this engine was: to be told before the jobs are restored. Stored attempts of
+ * that incarnation are then lost as if it died now. It holds until the first engine_run(). -EINVAL: not a slot, or incarnation 0; -ENOMEM. */
+int engine_worker_was_lost(struct engine *e, uint32_t slot, uint64_t incarnation,
+			   const struct engine_death *death) GA_MUST_CHECK;
 /* Put a stored job back, unchanged, in order of sequence at start; later: a finished one that is to be retried. A RUNNING
  * one waits for the worker that has it if that incarnation has been started, else it is ready again.
  * -EEXIST: it is here; -ENOMEM, -EINVAL as engine_submit(). Limits of numbers and bytes don't hold. */

@@ -60,6 +60,9 @@ struct worker *worker_for(struct engine *e, enum job_class job_class); /* NULL: 
 void worker_take(struct engine *e, struct worker *w, struct job *job);
 void worker_give(struct engine *e, struct job *job);
 void worker_withhold(struct worker *w, enum job_class job_class); /* before worker_give() of its job */
+bool worker_has_room(const struct worker *w, enum job_class job_class);
+void worker_shut(struct engine *e, struct worker *w); /* it died: nothing more goes to it */
+void worker_clear(struct worker *w); /* it holds no job any longer: the slot is free */
 int worker_load(uint32_t held);
 
 /* ---- attempts and their results: attempts.c ---- */
@@ -67,11 +70,48 @@ bool attempt_matches(const void *item, const void *key);
 struct job *attempt_find(const struct engine *e, uint32_t slot, uint64_t token);
 bool attempts_dispatch_one(struct engine *e,
 			   enum job_class job_class); /* false: nothing to do, or no memory */
+/* A ready job goes to a worker that has room. false: no memory. */
+bool attempt_start(struct engine *e, struct worker *w, struct job *job);
 /* A RUNNING job's worker is gone, or doesn't know of it: ready again, or ended as it was asked to. */
 void attempt_lost(struct engine *e, struct job *job);
 /* An error, or NULL for want of memory. What is too long is cut. */
 struct job_error *error_new(int signal, struct span code, struct span message);
 void job_set_error(struct job *job, struct job_error *error); /* takes it */
+
+/* ---- jobs that may take their worker along: suspects.c; who they are: crashes.c ---- */
+struct suspects { /* jobs that were on a worker when it died for no known reason: they run together */
+	struct list node;
+	struct list jobs[CLASS_COUNT]; /* READY ones, by job.place */
+};
+/* What waits for the sacrificial worker, and what it does. It runs one set at a time, or one job alone. */
+struct trials {
+	struct list alone; /* READY jobs that run alone, by job.place */
+	struct list sets; /* of struct suspects, in order of their turns, but for the current one */
+	struct suspects *current; /* whose jobs it has, or gets; NULL: none's */
+	struct suspects *target; /* to which a suspect that is ready again belongs: the current set, but in a death */
+	unsigned set_count, alone_count;
+	bool alone_next;    /* whose turn it is next */
+	bool asked;         /* for the worker, since it died last */
+	bool dismissed;     /* the worker that lives */
+	bool inherited;     /* it wasn't asked for: who knows what has run in there */
+	struct list deaths; /* of workers that died before this engine was */
+};
+void trials_init(struct engine *e);
+void trials_done(struct engine *e);
+void trials_run(struct engine *e); /* whoever may start, starts; the worker is asked for, or dismissed */
+void trials_started(struct engine *e);
+void trials_ended(struct engine *e);           /* the worker is gone, and its jobs have moved on */
+bool trials_have_room(const struct engine *e); /* for those of one more worker's death */
+uint64_t trials_count(const struct engine *e); /* suspects that are in the lists; for engine_check() */
+struct suspects *suspects_new(struct engine *e); /* NULL: no memory */
+/* Its turn comes first or last. A set without jobs is freed; NULL is a no-op. */
+void suspects_enter(struct engine *e, struct suspects *set, bool first);
+void suspect_insert(struct engine *e, struct job *job); /* it is READY */
+void suspect_remove(struct engine *e, struct job *job);
+
+/* A stored attempt's worker is dead: what becomes of the job, which is in no state yet. */
+void attempt_was_lost(struct engine *e, struct job *job, uint64_t incarnation);
+void deaths_done(struct engine *e);
 
 /* ---- what jobs have in common: profiles.c ---- */
 /* The submission is complete. */
@@ -210,6 +250,7 @@ struct engine {
 	struct worker **workers; /* those there are, by slot */
 	uint32_t worker_count;
 	struct loads loads[CLASS_COUNT];
+	struct trials trials;
 
 	struct action *actions;
 	size_t action_count, action_size;

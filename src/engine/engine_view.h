@@ -14,6 +14,7 @@ struct engine_counts {
 		stale_results, evicted; /* ever */
 	uint64_t args_bytes;            /* of unfinished jobs */
 	uint64_t finished_bytes;        /* of finished ones */
+	uint64_t suspects;              /* ready jobs that wait for the sacrificial worker */
 };
 void engine_counts(const struct engine *e, struct engine_counts *ret_counts);
 struct worker_view {

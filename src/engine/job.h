@@ -116,9 +116,11 @@ struct job {
 	bool refused : 1;     /* its first save didn't happen: nothing may be told of it but that */
 	bool args_away : 1;   /* they are in the store alone */
 	bool unconfirmed : 1; /* restored as RUNNING; its worker hasn't said yet that it has it */
-	bool suspect : 1;     /* it was on a worker that died for no known reason */
-	uint16_t pins;        /* changes and withheld actions that name it */
-	uint32_t elapsed_us;  /* of the last attempt, as its worker says */
+	bool sent : 1;        /* RUNNING: it was handed out, so that it may have begun */
+	bool suspect : 1; /* it may take its worker along, and runs in the sacrificial one only: suspects.c */
+	bool alone : 1;      /* a suspect that runs there with nobody else */
+	uint16_t pins;       /* changes and withheld actions that name it */
+	uint32_t elapsed_us; /* of the last attempt, as its worker says */
 
 	struct uuid id; /* its first 48 bits: Unix ms of acceptance */
 	uint64_t client, tag;

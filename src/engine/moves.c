@@ -19,6 +19,8 @@
 
 #define TO(state) (1u << (state))
 
+static void ready_enter(struct engine *e, struct job *job);
+static void ready_leave(struct engine *e, struct job *job);
 static void running_enter(struct engine *e, struct job *job);
 static void running_leave(struct engine *e, struct job *job);
 static void waiting_leave(struct engine *e, struct job *job);
@@ -36,7 +38,7 @@ static const struct state_rule rules[JOB_STATE_LIMIT] = {
 	[JOB_ACCEPTED] = { TO(JOB_SCHEDULED) | TO(JOB_BLOCKED) | TO(JOB_READY) | STOPPED, NULL, NULL },
 	[JOB_SCHEDULED] = { TO(JOB_READY) | STOPPED, NULL, waiting_leave },
 	[JOB_BLOCKED] = { TO(JOB_SCHEDULED) | TO(JOB_READY) | STOPPED, NULL, NULL },
-	[JOB_READY] = { TO(JOB_RUNNING) | TO(JOB_FAILED) | STOPPED, ready_insert, ready_remove },
+	[JOB_READY] = { TO(JOB_RUNNING) | TO(JOB_FAILED) | STOPPED, ready_enter, ready_leave },
 	[JOB_RUNNING] = { TO(JOB_SUCCEEDED) | TO(JOB_FAILED) | TO(JOB_RETRYING) | TO(JOB_READY) | STOPPED,
 			  running_enter, running_leave },
 	[JOB_RETRYING] = { TO(JOB_READY) | STOPPED, NULL, waiting_leave },
@@ -181,6 +183,22 @@ void job_free(struct engine *e, struct job *job)
 bool job_is_final(const struct job *job)
 {
 	return job_state_is_final((enum job_state)job->state);
+}
+
+static void ready_enter(struct engine *e, struct job *job)
+{
+	if (GA_UNLIKELY(job->suspect || job->crashes >= MAX_CRASHES))
+		suspect_insert(e, job);
+	else
+		ready_insert(e, job);
+}
+
+static void ready_leave(struct engine *e, struct job *job)
+{
+	if (GA_UNLIKELY(job->suspect))
+		suspect_remove(e, job);
+	else
+		ready_remove(e, job);
 }
 
 static void running_enter(struct engine *e, struct job *job)

@@ -13,7 +13,7 @@ uint64_t engine_ahead(const struct engine *e, const struct job *job)
 	const struct shelf *own;
 	uint64_t ahead, before = 0;
 
-	if (job->state != JOB_READY)
+	if (job->state != JOB_READY || job->suspect)
 		return 0;
 	own = shelf_of(e, job);
 	ahead = shelf_ahead(own, job);
@@ -28,7 +28,7 @@ uint64_t engine_ahead_of_key(const struct engine *e, const struct job *job)
 	const struct shelf *own;
 	uint64_t ahead;
 
-	if (job->state != JOB_READY || !job->key)
+	if (job->state != JOB_READY || job->suspect || !job->key)
 		return 0;
 	own = shelf_of(e, job);
 	ahead = shelf_ahead(own, job);

@@ -1,16 +1,13 @@
-/* Workers: which of them takes the next job of a class, what they hold, and what becomes of it when they die. */
+/* Workers: which of them takes the next job of a class, and what they hold. Their deaths: crashes.c. */
 #include "clock.h"
 #include "engine_parts.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static int slots_grow(struct engine *e, uint32_t slot);
 static int worker_new(struct engine *e, uint32_t slot);
 static void seat_update(struct engine *e, struct worker *w, enum job_class job_class);
 static void seats_update(struct engine *e, struct worker *w);
-static void charge_crash(struct engine *e, struct job *job, int signal);
-static void crash_message(char *out, size_t size, int signal, unsigned crashes);
 
 void workers_init(struct engine *e)
 {
@@ -51,6 +48,8 @@ int engine_worker_started(struct engine *e, uint32_t slot, uint64_t incarnation)
 		return -EBUSY;
 	w->incarnation = incarnation;
 	w->dispatched = w->finished = 0;
+	if (slot == SACRIFICE_SLOT)
+		trials_started(e);
 	return 0;
 }
 
@@ -91,27 +90,14 @@ void engine_worker_drains(struct engine *e, uint32_t slot)
 	seats_update(e, w);
 }
 
-void engine_worker_lost(struct engine *e, uint32_t slot, uint64_t incarnation,
-			const struct engine_death *death)
+void worker_shut(struct engine *e, struct worker *w)
 {
-	struct worker *w = worker_at(e, slot);
-
-	if (!w || incarnation == 0 || w->incarnation != incarnation)
-		return;
 	w->joined = w->draining = false;
 	seats_update(e, w);
-	/* The latest first: so each one of a level comes to stand before the one that came back before it. */
-	while (!list_empty(&w->jobs)) {
-		struct job *job = LIST_ENTRY(w->jobs.prev, struct job, place);
+}
 
-		actions_reserve_or_abort(e, 2);
-		if (death->culprit != 0 && job->token == death->culprit)
-			charge_crash(e, job, death->signal);
-		if (job->crashes >= MAX_CRASHES && !job->cancelling)
-			job_end(e, job, JOB_FAILED);
-		else
-			attempt_lost(e, job);
-	}
+void worker_clear(struct worker *w)
+{
 	w->incarnation = 0;
 	for (int c = 0; c < CLASS_COUNT; c++)
 		w->capacity[c] = w->held[c] = w->withheld[c] = 0;
@@ -167,6 +153,11 @@ struct worker *worker_for(struct engine *e, enum job_class job_class)
 		return NULL;
 	return container_of(loads->workers[__builtin_ctzll(loads->occupied)].next, struct worker,
 			    seats[job_class].node);
+}
+
+bool worker_has_room(const struct worker *w, enum job_class job_class)
+{
+	return w->joined && !w->draining && w->held[job_class] < w->capacity[job_class];
 }
 
 void worker_take(struct engine *e, struct worker *w, struct job *job)
@@ -250,7 +241,8 @@ static void seat_update(struct engine *e, struct worker *w, enum job_class job_c
 {
 	struct loads *loads = &e->loads[job_class];
 	struct seat *seat = &w->seats[job_class];
-	bool free = w->joined && !w->draining && w->held[job_class] < w->capacity[job_class];
+	bool free = worker_has_room(w, job_class) &&
+		    w->slot != SACRIFICE_SLOT; /* who goes there is chosen */
 
 	list_remove(&seat->node);
 	if (seat->load >= 0 && list_empty(&loads->workers[seat->load]))
@@ -266,37 +258,4 @@ static void seats_update(struct engine *e, struct worker *w)
 {
 	for (int c = 0; c < CLASS_COUNT; c++)
 		seat_update(e, w, (enum job_class)c);
-}
-
-static void charge_crash(struct engine *e, struct job *job, int signal)
-{
-	char message[160];
-
-	job->crashes++;
-	e->counts.crashes++;
-	crash_message(message, sizeof(message), signal, job->crashes);
-	job_set_error(job, error_new(MAX(signal, 0), span_of(signal ? "worker_crashed" : "worker_hung"),
-				     span_of(message)));
-	note_add(e, job, (enum job_outcome)0);
-	job_changed(e, job, true);
-}
-
-static void crash_message(char *out, size_t size, int signal, unsigned crashes)
-{
-	const char *name = sigabbrev_np(signal), *meaning = sigdescr_np(signal);
-	char times[32] = "";
-
-	if (crashes > 1)
-		snprintf(times, sizeof(times), ", %u times now", crashes);
-	if (signal == 0)
-		snprintf(out, size, "its worker hung while it ran this job%s", times);
-	else if (signal < 0)
-		snprintf(out, size, "its worker exited with status %d while it ran this job%s",
-			 -1 - signal, times);
-	else if (name && meaning)
-		snprintf(out, size, "its worker died of SIG%s (%s) while it ran this job%s", name,
-			 meaning, times);
-	else
-		snprintf(out, size, "its worker died of signal %d while it ran this job%s", signal,
-			 times);
 }

@@ -9,6 +9,11 @@ static void ended(struct model *m, struct model_job *job, enum job_state state);
 static void attempt_ended(struct model *m, struct model_job *job);
 static void forget(struct model *m, struct model_job *job);
 static void dispatched(struct model *m, const struct action *a, struct model_job *job, int *last_queue);
+static void runs(struct model *m, const struct action *a, struct model_job *job);
+static void told_of_worker(struct model *m, enum action_kind kind);
+static void tried(struct model *m, const struct action *a, struct model_job *job);
+static void trials_move(struct model *m);
+static void ready(struct model *m, struct model_job *job);
 static const struct model_job *best_ready(const struct model *m, int queue, int job_class);
 static void compare_job(struct model *m, const struct model_job *job);
 static void compare_counts(struct model *m);
@@ -49,9 +54,14 @@ struct job *model_real(struct model *m, const struct model_job *job)
 	return real;
 }
 
+struct model_worker *model_worker(struct model *m, uint32_t slot)
+{
+	return &m->workers[MIN(slot, (uint32_t)MODEL_WORKERS)];
+}
+
 uint32_t model_held(const struct model *m, uint32_t slot, int job_class)
 {
-	uint32_t held = m->workers[slot].withheld[job_class];
+	uint32_t held = m->workers[MIN(slot, (uint32_t)MODEL_WORKERS)].withheld[job_class];
 
 	for (size_t i = 0; i < m->count; i++)
 		held += m->jobs[i].state == JOB_RUNNING && m->jobs[i].slot == slot &&
@@ -98,7 +108,7 @@ void model_retry(struct model_job *job)
 	job->state = JOB_READY;
 	job->client = 0;
 	job->failures = job->crashes = 0;
-	job->cancelling = job->delivered = false;
+	job->cancelling = job->delivered = job->suspect = false;
 }
 
 void model_deliver(struct model *m, struct model_job *job)
@@ -129,14 +139,16 @@ void model_result(struct model *m, struct model_job *job, const struct attempt_r
 
 	attempt_ended(m, job);
 	job->expected[ACTION_ENDED]++;
+	if (r->outcome != OUTCOME_RETURNED)
+		job->suspect = false;
 	if (r->outcome == OUTCOME_ABANDONED)
-		m->workers[job->slot].withheld[job->job_class]++;
+		model_worker(m, job->slot)->withheld[job->job_class]++;
 	if (r->outcome == OUTCOME_SUCCEEDED) {
 		ended(m, job, JOB_SUCCEEDED);
 	} else if (job->cancelling) {
 		ended(m, job, JOB_CANCELLED);
 	} else if (r->outcome == OUTCOME_RETURNED) {
-		job->state = JOB_READY;
+		ready(m, job);
 	} else if (again && job->failures < job->retries.max) {
 		double wait = job->retries.initial_ms;
 
@@ -160,24 +172,52 @@ void model_result(struct model *m, struct model_job *job, const struct attempt_r
 	}
 }
 
-void model_lost(struct model *m, uint32_t slot, uint64_t culprit)
+/* What is ready with too many charges runs by itself. */
+static void ready(struct model *m, struct model_job *job)
 {
-	for (size_t i = 0; i < m->count; i++) {
-		struct model_job *job = &m->jobs[i];
+	job->state = JOB_READY;
+	if (job->crashes < MAX_CRASHES)
+		return;
+	job->suspect = true;
+	job->set = ++m->sets;
+}
 
-		if (job->state != JOB_RUNNING || job->slot != slot)
-			continue;
+void model_lost(struct model *m, uint32_t slot, const struct engine_death *death)
+{
+	bool open = death->culprit == 0 && !death->asked;
+	const unsigned sets = m->sets += 2;
+	unsigned held = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		held += m->jobs[i].state == JOB_RUNNING && m->jobs[i].slot == slot;
+	for (unsigned place = 0; place < held; place++) {
+		struct model_job *job = NULL;
+		bool charged, fails;
+
+		for (size_t i = 0; i < m->count; i++) /* the next one by its dispatch */
+			if (m->jobs[i].state == JOB_RUNNING && m->jobs[i].slot == slot &&
+			    (!job || m->jobs[i].token < job->token))
+				job = &m->jobs[i];
 		attempt_ended(m, job);
-		if (culprit != 0 && job->token == culprit)
-			job->crashes++;
-		if (job->cancelling)
-			ended(m, job, JOB_CANCELLED);
-		else if (job->crashes == 3)
-			ended(m, job, JOB_FAILED);
-		else
-			job->state = JOB_READY;
+		charged = !death->asked && death->culprit != 0 && job->token == death->culprit;
+		job->crashes += charged;
+		fails = slot == SACRIFICE_SLOT && job->alone && model_worker(m, slot)->used == 1 &&
+			(open || charged);
+		if (job->cancelling || fails) {
+			ended(m, job, job->cancelling ? JOB_CANCELLED : JOB_FAILED);
+			continue;
+		}
+		if (open) {
+			bool second = job->suspect && place >= (held + 1) / 2;
+
+			job->suspect = true;
+			job->set = sets - second;
+		}
+		ready(m, job);
 	}
-	m->workers[slot] = (struct model_worker){ 0 };
+	*model_worker(m, slot) = (struct model_worker){ 0 };
+	if (slot == SACRIFICE_SLOT)
+		m->asked = m->dismissed = false;
 }
 
 void model_advanced(struct model *m, int64_t now)
@@ -194,7 +234,7 @@ void model_advanced(struct model *m, int64_t now)
 			const struct job *real = model_real(m, job);
 
 			if (real && (job->latest <= now || real->state == JOB_READY))
-				job->state = JOB_READY;
+				ready(m, job);
 		}
 	}
 }
@@ -207,9 +247,16 @@ void model_actions(struct model *m, const struct action *actions, size_t count)
 
 	for (size_t i = 0; i < count && !m->broken; i++) {
 		const struct action *a = &actions[i];
-		struct model_job *job = model_find(m, &a->job->id);
+		struct model_job *job;
 
-		if (a->kind == ACTION_DISPATCH && job)
+		if (a->kind == ACTION_SACRIFICE || a->kind == ACTION_DISMISS) {
+			told_of_worker(m, a->kind);
+			continue;
+		}
+		job = model_find(m, &a->job->id);
+		if (a->kind == ACTION_DISPATCH && job && job->suspect)
+			tried(m, a, job);
+		else if (a->kind == ACTION_DISPATCH && job)
 			dispatched(m, a, job, last_queue);
 		else if (job && job->expected[a->kind] > 0)
 			job->expected[a->kind]--;
@@ -224,11 +271,13 @@ void model_actions(struct model *m, const struct action *actions, size_t count)
 		for (int kind = 0; kind < 16; kind++)
 			MODEL_EXPECT(m, job->expected[kind] == 0, "action %d of job %llu is missing",
 				     kind, (unsigned long long)job->sequence);
-		for (uint32_t slot = 0; slot < MODEL_WORKERS && job->state == JOB_READY; slot++)
+		for (uint32_t slot = 0;
+		     slot < MODEL_WORKERS && job->state == JOB_READY && !job->suspect; slot++)
 			MODEL_EXPECT(m, !worker_free(m, slot, (int)job->job_class),
 				     "job %llu waits though worker %u is free",
 				     (unsigned long long)job->sequence, slot);
 	}
+	trials_move(m);
 }
 
 /* What left early must have been what leaves first. */
@@ -328,10 +377,70 @@ static void dispatched(struct model *m, const struct action *a, struct model_job
 		MODEL_EXPECT(m, q == job->queue || !best_ready(m, q, c),
 			     "queue %d had two turns, queue %d none", job->queue, q);
 	last_queue[c] = job->queue;
+	runs(m, a, job);
+}
+
+static void runs(struct model *m, const struct action *a, struct model_job *job)
+{
 	m->last_token = job->token = a->token;
 	job->slot = a->slot;
 	job->state = JOB_RUNNING;
 	job->attempts++;
+	model_worker(m, a->slot)->used++;
+}
+
+static void told_of_worker(struct model *m, enum action_kind kind)
+{
+	bool lives = model_worker(m, SACRIFICE_SLOT)->incarnation != 0;
+
+	if (kind == ACTION_SACRIFICE) {
+		MODEL_EXPECT(m, !lives && !m->asked, "a sacrificial worker too many is asked for");
+		m->asked = true;
+	} else {
+		MODEL_EXPECT(m, lives && !m->dismissed, "nobody is dismissed");
+		m->dismissed = true;
+	}
+}
+
+/* A suspect starts: in the sacrificial worker, with none but its own set, or alone in a new process. */
+static void tried(struct model *m, const struct action *a, struct model_job *job)
+{
+	unsigned mates = 0, others = 0, waiting = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_job *other = &m->jobs[i];
+
+		if (other->state == JOB_RUNNING && other->slot == SACRIFICE_SLOT)
+			other->set == job->set ? mates++ : others++;
+		waiting += other->state == JOB_READY && other->suspect && other->set == job->set;
+	}
+	job->alone = mates == 0 && waiting == 1;
+	MODEL_EXPECT(m, job->state == JOB_READY, "suspect %llu is dispatched while %s",
+		     (unsigned long long)job->sequence, job_state_name(job->state));
+	MODEL_EXPECT(m, a->token > m->last_token, "an attempt's token isn't new");
+	MODEL_EXPECT(m, a->slot == SACRIFICE_SLOT && worker_free(m, a->slot, (int)job->job_class),
+		     "suspect %llu runs in worker %u", (unsigned long long)job->sequence, a->slot);
+	MODEL_EXPECT(m, others == 0, "suspect %llu runs with others than its set",
+		     (unsigned long long)job->sequence);
+	MODEL_EXPECT(m, !job->alone || model_worker(m, a->slot)->used == 0,
+		     "job %llu alone runs in a used process", (unsigned long long)job->sequence);
+	runs(m, a, job);
+}
+
+/* Whoever may be tried is, and who waits for a worker has one asked for. */
+static void trials_move(struct model *m)
+{
+	const struct model_worker *w = model_worker(m, SACRIFICE_SLOT);
+	unsigned waiting = 0, running = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		waiting += m->jobs[i].state == JOB_READY && m->jobs[i].suspect;
+		running += m->jobs[i].state == JOB_RUNNING && m->jobs[i].slot == SACRIFICE_SLOT;
+	}
+	if (w->incarnation == 0)
+		MODEL_EXPECT(m, waiting == 0 || m->asked, "suspects wait, but for no worker");
+	else if (w->joined && !w->draining && running == 0)
+		MODEL_EXPECT(m, m->dismissed, "the sacrificial worker does nothing");
 }
 
 static const struct model_job *best_ready(const struct model *m, int queue, int job_class)
@@ -341,7 +450,8 @@ static const struct model_job *best_ready(const struct model *m, int queue, int 
 	for (size_t i = 0; i < m->count; i++) {
 		const struct model_job *job = &m->jobs[i];
 
-		if (job->state != JOB_READY || job->queue != queue || (int)job->job_class != job_class)
+		if (job->state != JOB_READY || job->suspect || job->queue != queue ||
+		    (int)job->job_class != job_class)
 			continue;
 		if (!best || job->priority > best->priority ||
 		    (job->priority == best->priority && job->sequence < best->sequence))
@@ -362,6 +472,8 @@ static void compare_job(struct model *m, const struct model_job *job)
 	MODEL_EXPECT(m, real->failures == job->failures, "job %llu is charged %u, should be %u",
 		     name, real->failures, job->failures);
 	MODEL_EXPECT(m, real->crashes == job->crashes, "job %llu has wrong crashes", name);
+	MODEL_EXPECT(m, model_final(job) || real->suspect == job->suspect,
+		     "job %llu is a suspect or not", name);
 	MODEL_EXPECT(m, real->attempts == job->attempts, "job %llu has wrong attempts", name);
 	MODEL_EXPECT(m, real->cancelling == job->cancelling, "job %llu forgot its cancel", name);
 	MODEL_EXPECT(m, real->delivered == job->delivered, "job %llu is delivered or not", name);
@@ -390,7 +502,7 @@ static void compare_counts(struct model *m)
 
 static bool worker_free(const struct model *m, uint32_t slot, int job_class)
 {
-	const struct model_worker *w = &m->workers[slot];
+	const struct model_worker *w = &m->workers[MIN(slot, (uint32_t)MODEL_WORKERS)];
 
 	return w->joined && !w->draining && model_held(m, slot, job_class) < w->capacity[job_class];
 }

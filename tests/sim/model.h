@@ -3,8 +3,9 @@
  *
  * The simulation (sim_engine.c) tells each event to the engine and to the model. The model keeps each job's expected
  * state, and holds the engine's actions against it: an accepted job is in exactly one state and never lost, an attempt
- * is dispatched once, capacity isn't exceeded, queues leave by priority and acceptance and take turns, what should be
- * told is told once. The first contradiction is kept in `why`.
+ * is dispatched once, capacity isn't exceeded, queues leave by priority and acceptance and take turns, suspects run in the
+ * sacrificial worker only and with their own set only, what should be told is told once. The first contradiction is kept
+ * in `why`.
  */
 #pragma once
 #include "engine.h"
@@ -22,10 +23,12 @@ struct model_job {
 	struct retry_policy retries;
 	unsigned attempts, failures, crashes;
 	bool detached, cancelling, delivered, untold;
-	int64_t ttl; /* of a result */
+	bool suspect, alone; /* alone: as of its dispatch */
+	unsigned set;        /* of a suspect */
+	int64_t ttl;         /* of a result */
 	int64_t earliest,
 		latest; /* RETRYING: when it may, and must be ready; finished: both when it expires */
-	uint64_t order;       /* among finished, or delivered, ones; from 1 */
+	uint64_t order;        /* among finished, or delivered, ones; from 1 */
 	unsigned expected[16]; /* actions of each kind to come */
 };
 
@@ -33,6 +36,7 @@ struct model_worker {
 	uint64_t incarnation; /* 0: dead */
 	bool joined, draining;
 	uint32_t capacity[CLASS_COUNT], withheld[CLASS_COUNT];
+	unsigned used; /* jobs dispatched to it */
 };
 
 struct ghost { /* an attempt that was */
@@ -46,7 +50,9 @@ struct model {
 	uint64_t max_finished_bytes, evicted;
 	struct model_job *jobs; /* those kept, in any order */
 	size_t count, size;
-	struct model_worker workers[MODEL_WORKERS];
+	struct model_worker workers[MODEL_WORKERS + 1]; /* the last one is the sacrificial one */
+	bool asked, dismissed;                          /* that one */
+	unsigned sets;
 	struct ghost ghosts[MODEL_GHOSTS];
 	struct uuid left[MODEL_GHOSTS]; /* ids of jobs that were forgotten */
 	uint64_t ghost_count, left_count, last_token, last_order;
@@ -64,6 +70,7 @@ void model_break(struct model *m, const char *format, ...) GA_PRINTF(2, 3);
 bool model_final(const struct model_job *job);
 struct model_job *model_find(struct model *m, const struct uuid *id);
 struct job *model_real(struct model *m, const struct model_job *job); /* the engine's; NULL: broken */
+struct model_worker *model_worker(struct model *m, uint32_t slot);
 uint32_t model_held(const struct model *m, uint32_t slot, int job_class);
 
 void model_submitted(struct model *m, const struct job *job, const struct submission *s, int queue);
@@ -72,7 +79,7 @@ void model_retry(struct model_job *job);
 void model_deliver(struct model *m, struct model_job *job);
 void model_client_gone(struct model *m, uint64_t client);
 void model_result(struct model *m, struct model_job *job, const struct attempt_result *r);
-void model_lost(struct model *m, uint32_t slot, uint64_t culprit);
+void model_lost(struct model *m, uint32_t slot, const struct engine_death *death);
 void model_advanced(struct model *m, int64_t now);
 void model_actions(struct model *m, const struct action *actions, size_t count);
 void model_reaped(struct model *m);

@@ -189,12 +189,21 @@ static void step_cancel_tag(struct sim *s)
 		     asked, expected);
 }
 
+/* Any worker's; half as often the sacrificial one's. */
+static uint32_t any_slot(struct sim *s)
+{
+	return chance(s, 30) ? SACRIFICE_SLOT : (uint32_t)below(s, s->workers);
+}
+
 static void step_worker_up(struct sim *s)
 {
-	struct engine_worker joining = { .slot = (uint32_t)below(s, s->workers) };
-	struct model_worker *w = &s->m.workers[joining.slot];
+	struct engine_worker joining = { .slot = any_slot(s) };
+	struct model_worker *w = model_worker(&s->m, joining.slot);
+	bool apart = joining.slot == SACRIFICE_SLOT;
 	int r;
 
+	if (apart && w->incarnation == 0 && !s->m.asked)
+		return;
 	if (w->incarnation == 0) {
 		w->incarnation = s->next_incarnation++;
 		r = engine_worker_started(s->m.e, joining.slot, w->incarnation);
@@ -203,7 +212,7 @@ static void step_worker_up(struct sim *s)
 			return;
 	}
 	for (int c = 0; c < CLASS_COUNT; c++)
-		w->capacity[c] = joining.capacity[c] = (uint32_t)below(s, s->capacity + 1);
+		w->capacity[c] = joining.capacity[c] = apart + (uint32_t)below(s, s->capacity + 1);
 	joining.incarnation = w->incarnation;
 	w->joined = true;
 	r = engine_worker_joined(s->m.e, &joining);
@@ -215,32 +224,33 @@ static void step_worker_up(struct sim *s)
 
 static void step_worker_lost(struct sim *s)
 {
-	uint32_t slot = (uint32_t)below(s, s->workers);
+	struct engine_death death = { .signal = chance(s, 20) ? 0 : 11, .asked = chance(s, 10) };
 	struct model_job *job = any_job(s, 1u << JOB_RUNNING);
-	uint64_t culprit = job && chance(s, 70) ? job->token : below(s, 5);
-	uint64_t incarnation = s->m.workers[slot].incarnation;
+	uint32_t slot = any_slot(s);
+	uint64_t incarnation = model_worker(&s->m, slot)->incarnation;
 
+	if (chance(s, 60))
+		death.culprit = job && chance(s, 80) ? job->token : below(s, 5);
 	if (chance(s, 10)) {
-		engine_worker_lost(s->m.e, slot, incarnation + 1,
-				   &(struct engine_death){ .culprit = culprit, .signal = 11 });
+		engine_worker_lost(s->m.e, slot, incarnation + 1, &death);
 		return;
 	}
 	if (incarnation == 0)
 		return;
 	if (job && chance(s, 50)) { /* the culprit is one of its own more often than not */
 		slot = job->slot;
-		incarnation = s->m.workers[slot].incarnation;
+		incarnation = model_worker(&s->m, slot)->incarnation;
 	}
-	engine_worker_lost(
-		s->m.e, slot, incarnation,
-		&(struct engine_death){ .culprit = culprit, .signal = chance(s, 20) ? 0 : 11 });
-	model_lost(&s->m, slot, culprit);
+	if (slot == SACRIFICE_SLOT && s->m.dismissed)
+		death.asked = true;
+	engine_worker_lost(s->m.e, slot, incarnation, &death);
+	model_lost(&s->m, slot, &death);
 }
 
 static void step_worker_misc(struct sim *s)
 {
-	uint32_t slot = (uint32_t)below(s, s->workers);
-	struct model_worker *w = &s->m.workers[slot];
+	uint32_t slot = any_slot(s);
+	struct model_worker *w = model_worker(&s->m, slot);
 	struct model_job *job = any_job(s, 1u << JOB_RUNNING);
 	int c = (int)below(s, CLASS_COUNT);
 

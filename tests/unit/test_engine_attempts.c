@@ -330,7 +330,7 @@ static void late_double_and_foreign_results_are_ignored(void **state)
 	r.token ^= UINT64_C(1) << 32;
 	assert_int_equal(engine_result(rig.e, 0, &r), -ESTALE); /* of an earlier broker */
 	r.token = job->token;
-	rig_lost(&rig, 0, 1, 0, 0);
+	engine_worker_lost(rig.e, 0, 1, &(struct engine_death){ .asked = true });
 	assert_int_equal(engine_result(rig.e, 0, &r), -ESTALE); /* late */
 	rig_turn(&rig);
 	assert_int_equal(job->slot, 1);

@@ -362,10 +362,53 @@ static void a_crash_is_charged_without_memory_for_its_story(void **state)
 		rig_lost(&rig, 0, incarnation, job->token, 11);
 		memory_for_all();
 	}
-	assert_int_equal(job->state, JOB_FAILED);
 	assert_int_equal(job->crashes, 3);
 	assert_null(job->error);
+	memory_for(0);
 	rig_turn(&rig);
+	memory_for_all();
+	rig_turn(&rig);
+	rig_worker(&rig, SACRIFICE_SLOT, 4, 1);
+	rig_turn(&rig);
+	memory_for(0);
+	rig_lost(&rig, SACRIFICE_SLOT, 4, job->token, 11);
+	memory_for_all();
+	assert_int_equal(job->state, JOB_FAILED);
+	assert_null(job->error);
+	rig_turn(&rig);
+	rig_close(&rig);
+}
+
+static void without_memory_for_suspicion_all_go_on(void **state)
+{
+	struct job *jobs[4];
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	for (int i = 0; i < 4; i++)
+		jobs[i] = rig_job(&rig);
+	rig_worker(&rig, 0, 1, 4);
+	rig_turn(&rig);
+	memory_for(0);
+	rig_lost(&rig, 0, 1, 0, 9);
+	memory_for_all();
+	assert_int_equal(jobs[3]->state, JOB_READY);
+	assert_false(jobs[3]->suspect);
+	rig_worker(&rig, 0, 2, 4);
+	rig_turn(&rig);
+	rig_lost(&rig, 0, 2, 0, 9);
+	rig_worker(&rig, SACRIFICE_SLOT, 3, 4);
+	rig_turn(&rig);
+	assert_int_equal(jobs[3]->state, JOB_RUNNING);
+	memory_for(0);
+	rig_lost(&rig, SACRIFICE_SLOT, 3, 0, 9); /* they stay together then */
+	memory_for_all();
+	rig_turn(&rig);
+	rig_worker(&rig, SACRIFICE_SLOT, 4, 4);
+	rig_turn(&rig);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(jobs[i]->state, JOB_RUNNING);
 	rig_close(&rig);
 }
 
@@ -443,6 +486,7 @@ int main(void)
 		cmocka_unit_test(jobs_that_come_back_keep_their_order_without_memory),
 		cmocka_unit_test(a_cancel_is_asked_for_or_not),
 		cmocka_unit_test(a_crash_is_charged_without_memory_for_its_story),
+		cmocka_unit_test(without_memory_for_suspicion_all_go_on),
 	};
 
 	return TAP_RUN(tests);

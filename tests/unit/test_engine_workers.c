@@ -219,7 +219,7 @@ static void jobs_of_a_lost_worker_stand_at_their_place_again_uncharged(void **st
 	for (int i = 0; i < 8; i++)
 		jobs[i] = rig_job(&rig);
 	rig_turn(&rig);
-	rig_lost(&rig, 0, 1, 0, SIGKILL);
+	engine_worker_lost(rig.e, 0, 1, &(struct engine_death){ .signal = SIGTERM, .asked = true });
 	rig_check(&rig);
 	assert_int_equal(view_of(&rig, 0).held[CLASS_NET], 0);
 	for (int i = 0; i < 8; i++) {
@@ -241,60 +241,6 @@ static void crash(struct rig *rig, uint64_t incarnation, uint64_t culprit, int s
 {
 	rig_lost(rig, 0, incarnation, culprit, signal);
 	rig_worker(rig, 0, incarnation + 1, 10);
-}
-
-static void a_job_that_crashes_three_workers_fails_for_good(void **state)
-{
-	struct engine_counts counts;
-	struct job *bad, *good;
-	struct rig rig;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ 0 });
-	rig_worker(&rig, 0, 1, 10);
-	bad = rig_job(&rig);
-	good = rig_job(&rig);
-	for (uint64_t i = 1; i <= 3; i++) {
-		rig_turn(&rig);
-		assert_int_equal(bad->state, JOB_RUNNING); /* again at once, though it has no retries */
-		crash(&rig, i, bad->token, SIGSEGV);
-		assert_int_equal(bad->crashes, i);
-		assert_int_equal(bad->error->signal, SIGSEGV);
-	}
-	assert_int_equal(bad->state, JOB_FAILED);
-	assert_string_equal(bad->error->code, "worker_crashed");
-	assert_non_null(strstr(bad->error->message, "SIGSEGV"));
-	assert_non_null(strstr(bad->error->message, "3 times"));
-	assert_int_equal(good->state, JOB_READY);
-	assert_int_equal(good->crashes, 0);
-	rig_turn(&rig);
-	assert_int_equal(rig_had(&rig, ACTION_FINISHED, bad), 1);
-	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, good), 1);
-	engine_counts(rig.e, &counts);
-	assert_int_equal(counts.crashes, 3);
-	assert_int_equal(engine_retry(rig.e, bad), 0);
-	assert_int_equal(bad->crashes, 0);
-	rig_close(&rig);
-}
-
-static void a_job_that_hangs_three_workers_fails_for_good(void **state)
-{
-	struct job *bad;
-	struct rig rig;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ 0 });
-	rig_worker(&rig, 0, 1, 10);
-	bad = rig_job(&rig);
-	for (uint64_t i = 1; i <= 3; i++) {
-		rig_turn(&rig);
-		crash(&rig, i, bad->token, 0);
-	}
-	assert_int_equal(bad->state, JOB_FAILED);
-	assert_string_equal(bad->error->code, "worker_hung");
-	assert_int_equal(bad->error->signal, 0);
-	rig_turn(&rig);
-	rig_close(&rig);
 }
 
 static void a_job_that_ends_its_worker_by_exit_is_told_so(void **state)
@@ -414,8 +360,6 @@ int main(void)
 		cmocka_unit_test(workers_are_shown_by_slot),
 		cmocka_unit_test(a_draining_worker_gets_no_new_jobs),
 		cmocka_unit_test(jobs_of_a_lost_worker_stand_at_their_place_again_uncharged),
-		cmocka_unit_test(a_job_that_crashes_three_workers_fails_for_good),
-		cmocka_unit_test(a_job_that_hangs_three_workers_fails_for_good),
 		cmocka_unit_test(a_job_that_ends_its_worker_by_exit_is_told_so),
 		cmocka_unit_test(a_signal_without_a_name_is_told_by_number),
 		cmocka_unit_test(a_culprit_that_the_worker_no_longer_holds_does_not_matter),
