@@ -14,6 +14,12 @@ int duration_parse(const char *text, int64_t *ret_ns) GA_MUST_CHECK;
 #define DURATION_TEXT_SIZE 32
 char *duration_format(int64_t ns, char buffer[DURATION_TEXT_SIZE]);
 
+/* "100/s", "10/m", "1000/h", "5/10s": so many in so long (s, m, h, d, or a duration). -EINVAL; -ERANGE: more than a million
+ * a second, or none. */
+int rate_parse(const char *text, uint32_t *ret_count, int64_t *ret_per) GA_MUST_CHECK;
+#define RATE_TEXT_SIZE (12 + DURATION_TEXT_SIZE)
+char *rate_format(uint32_t count, int64_t per, char buffer[RATE_TEXT_SIZE]); /* returns buffer */
+
 /* "1MiB", "64KiB", "2GiB", "1TiB", "4096", "4096B" to bytes. -EINVAL or -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes) GA_MUST_CHECK;
 

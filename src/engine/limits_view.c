@@ -56,7 +56,7 @@ const char *job_limit_key(const struct job *job)
 static void gate_view(const struct engine *e, const struct gate *g, const char *name,
 		      struct limit_view *ret_view)
 {
-	int64_t opens_at = MAX(g->blocked_until, g->interval > 0 ? g->full_at - g->tolerance : 0);
+	int64_t rate_until = g->interval > 0 ? g->full_at - g->tolerance : 0;
 
 	*ret_view = (struct limit_view){
 		.name = name,
@@ -65,7 +65,8 @@ static void gate_view(const struct engine *e, const struct gate *g, const char *
 		.paused = g->paused,
 		.slowed = g->slowed > 0,
 		.concurrency = g->ceiling == UINT32_MAX ? 0 : g->ceiling,
-		.opens_at = opens_at > e->now ? opens_at : 0,
+		.rate_until = rate_until > e->now ? rate_until : 0,
+		.busy_until = g->blocked_until > e->now ? g->blocked_until : 0,
 		.running = g->running,
 		.pending = gate_pending(g),
 		.run_time = g->run_time,

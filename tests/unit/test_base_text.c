@@ -261,6 +261,43 @@ static void base64_refuses_what_it_would_not_write(void **state)
 		assert_int_equal(base64_decode(wrong[i], strlen(wrong[i]), back), -EINVAL);
 }
 
+static void rates_are_read_and_shown(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t count;
+		int64_t per;
+		const char *shown;
+	} good[] = {
+		{ "100/s", 100, NSEC_PER_SEC, "100/s" },
+		{ "1/1s", 1, NSEC_PER_SEC, "1/s" },
+		{ "10/m", 10, 60 * NSEC_PER_SEC, "10/m" },
+		{ "1000/h", 1000, 3600 * NSEC_PER_SEC, "1000/h" },
+		{ "1/d", 1, 86400 * NSEC_PER_SEC, "1/d" },
+		{ "5/10s", 5, 10 * NSEC_PER_SEC, "5/10s" },
+		{ "1000000/s", 1000000, NSEC_PER_SEC, "1000000/s" },
+	};
+	static const char *const bad[] = { "",     "/s",   "5",    "5/",   "5/x",
+					   "-1/s", "+1/s", " 1/s", "1/s ", "1.5/s" },
+				 *const beyond[] = { "0/s", "1000001/s", "99999999999/s",
+						     "99999999999999999999/s", "1/0s" };
+	char shown[RATE_TEXT_SIZE];
+	uint32_t count;
+	int64_t per;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(rate_parse(good[i].text, &count, &per), 0);
+		assert_int_equal(count, good[i].count);
+		assert_int_equal(per, good[i].per);
+		assert_string_equal(rate_format(count, per, shown), good[i].shown);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(rate_parse(bad[i], &count, &per), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
+		assert_int_equal(rate_parse(beyond[i], &count, &per), -ERANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +312,7 @@ int main(void)
 		cmocka_unit_test(base64_matches_the_vectors_of_rfc_4648),
 		cmocka_unit_test(base64_gives_back_any_bytes),
 		cmocka_unit_test(base64_refuses_what_it_would_not_write),
+		cmocka_unit_test(rates_are_read_and_shown),
 	};
 
 	return TAP_RUN(tests);

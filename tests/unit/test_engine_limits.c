@@ -167,7 +167,7 @@ static void a_rate_starts_jobs_as_time_passes(void **state)
 			assert_int_equal(rig_start(&rig), 1);
 			started++;
 		}
-		assert_true(rig_view(&rig, s->kind, s->name).opens_at > rig.now);
+		assert_true(rig_view(&rig, s->kind, s->name).rate_until > rig.now);
 		rig_limit(&rig, s->kind, s->name, no_limit);
 		assert_int_equal(rig_start(&rig), 39 - started);
 		rig_close(&rig);
@@ -339,7 +339,7 @@ static void a_busy_key_slows_down_and_waits(void **state)
 		rig_succeed(&rig, jobs[i]);
 	assert_int_equal(rig_start(&rig), 0);
 	assert_true(rig_view(&rig, LIMIT_KEY, "host").slowed);
-	assert_int_equal(rig_view(&rig, LIMIT_KEY, "host").opens_at, rig.now + 5 * NSEC_PER_SEC);
+	assert_int_equal(rig_view(&rig, LIMIT_KEY, "host").busy_until, rig.now + 5 * NSEC_PER_SEC);
 	assert_int_equal(engine_next_due(rig.e), rig.now + 5 * NSEC_PER_SEC);
 	rig_pass(&rig, 5 * NSEC_PER_SEC - 1);
 	assert_int_equal(rig_start(&rig), 0);
