@@ -19,6 +19,7 @@ struct http_front;
 
 /* Results of one worker that are to be acknowledged. */
 struct acks {
+	uint32_t slot;
 	uint64_t incarnation;
 	bool rides; /* a job goes to it in this turn */
 	struct buf tokens;
@@ -35,9 +36,10 @@ struct broker {
 	struct http_front *http;
 	struct connections connections;
 	unsigned max_connections; /* of all doors: the option, or what the descriptors suffice for */
-	struct acks *acks;        /* by slot */
+	struct acks *acks;        /* the sacrificial worker's, then by slot */
 	uint32_t ack_slots;
 	struct loop_timer ack_timer;
+	uint32_t sacrifice; /* what is to be said to the supervisor of that worker: enum control_kind; 0: nothing */
 	struct list lost; /* workers that have died and may still be heard */
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
 	struct loop_call gone_call, go_on;

@@ -7,6 +7,7 @@
 #include "job_wait.h"
 #include "log.h"
 #include "random.h"
+#include "sacrifice.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -83,7 +84,8 @@ static int limit_connections(struct broker *b)
 	unsigned wanted = (unsigned)b->conf->max_connections;
 	unsigned own = DESCRIPTORS_OWN +
 		       DESCRIPTORS_A_WORKER *
-			       (unsigned)MAX(b->conf->workers, sysconf(_SC_NPROCESSORS_ONLN));
+			       (unsigned)(MAX(b->conf->workers, sysconf(_SC_NPROCESSORS_ONLN)) +
+					  1 /* the sacrificial one */);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -236,6 +238,7 @@ static void on_pulse(struct loop_timer *t)
 
 	role_heartbeat(b->role->page, now, b->pulse_due ? MAX(now - b->pulse_due, 0) : 0);
 	b->pulse_due = now + PULSE;
+	sacrifice_pulse(b);
 	b->wake_due = 0; /* boot time may have run ahead, if the machine slept */
 	arm_wake(b);
 	if (loop_timer_set(b->loop, t, b->pulse_due) < 0)

@@ -1,6 +1,8 @@
 #include "dispatch.h"
+#include "engine_durable.h"
 #include "job_wait.h"
 #include "log.h"
+#include "sacrifice.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -132,40 +134,47 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 		return;
 	}
 	welcome(b, from, hello);
-	b->joined++;
+	b->joined += from.slot != SACRIFICE_SLOT;
 	if (b->draining)
 		tell_to_finish(b, from);
 	log_debug("worker %u has registered", from.slot);
 }
 
 /* Acknowledgements leave together, one record a worker. */
+static uint32_t ack_place(uint32_t slot)
+{
+	return slot == SACRIFICE_SLOT ? 0 : slot + 1;
+}
+
 static struct acks *acks_for(struct broker *b, struct peer_name worker)
 {
-	if (worker.slot >= b->ack_slots) {
-		struct acks *grown = realloc(b->acks, (worker.slot + 1) * sizeof(*grown));
+	uint32_t place = ack_place(worker.slot);
+
+	if (place >= b->ack_slots) {
+		struct acks *grown = realloc(b->acks, (place + 1) * sizeof(*grown));
 
 		if (!grown)
 			return NULL;
-		memset(grown + b->ack_slots, 0, (worker.slot + 1 - b->ack_slots) * sizeof(*grown));
+		memset(grown + b->ack_slots, 0, (place + 1 - b->ack_slots) * sizeof(*grown));
 		b->acks = grown;
-		b->ack_slots = worker.slot + 1;
+		b->ack_slots = place + 1;
 	}
-	struct acks *acks = &b->acks[worker.slot];
+	struct acks *acks = &b->acks[place];
 
 	if (acks->incarnation != worker.incarnation)
 		buf_clear(&acks->tokens);
+	acks->slot = worker.slot;
 	acks->incarnation = worker.incarnation;
 	return acks;
 }
 
-static void send_acks_of(struct broker *b, uint32_t slot)
+static void send_acks_of(struct broker *b, struct acks *acks)
 {
-	struct acks *acks = &b->acks[slot];
 	const struct record r = { .kind = RECORD_RESULT_ACK,
 				  .tokens.tokens = { buf_data(&acks->tokens), buf_size(&acks->tokens) } };
 
 	/* A worker that has gone needs none; where there is no memory now, they leave later. */
-	int error = router_send(b->router, (struct peer_name){ slot, acks->incarnation }, &r);
+	int error = router_send(b->router, (struct peer_name){ acks->slot, acks->incarnation }, &r);
 
 	if (error == 0 || error == -ENOTCONN)
 		buf_clear(&acks->tokens);
@@ -179,12 +188,12 @@ static void send_acks(struct broker *b)
 {
 	bool waiting = false;
 
-	for (uint32_t slot = 0; slot < b->ack_slots; slot++) {
-		struct acks *acks = &b->acks[slot];
+	for (uint32_t i = 0; i < b->ack_slots; i++) {
+		struct acks *acks = &b->acks[i];
 		size_t size = buf_size(&acks->tokens);
 
 		if (size > 0 && (acks->rides || size >= ACKS_MANY * sizeof(uint64_t)))
-			send_acks_of(b, slot);
+			send_acks_of(b, acks);
 		else
 			waiting |= size > 0;
 		acks->rides = false;
@@ -198,9 +207,9 @@ static void on_ack_timer(struct loop_timer *t)
 {
 	struct broker *b = t->arg;
 
-	for (uint32_t slot = 0; slot < b->ack_slots; slot++) {
-		if (buf_size(&b->acks[slot].tokens) > 0)
-			send_acks_of(b, slot);
+	for (uint32_t i = 0; i < b->ack_slots; i++) {
+		if (buf_size(&b->acks[i].tokens) > 0)
+			send_acks_of(b, &b->acks[i]);
 	}
 }
 
@@ -263,6 +272,13 @@ static struct lost *find_lost(struct broker *b, uint32_t slot, uint64_t incarnat
 	return NULL;
 }
 
+static struct engine_death death_from(const struct control_message *m)
+{
+	return (struct engine_death){ .culprit = m->token,
+				      .signal = m->status,
+				      .asked = m->flags & CONTROL_BLAMELESS };
+}
+
 /* What is drained here may be a HELLO, on which the supervisor is heard, who may say that this slot is filled again. So
  * the lost one is looked for anew behind it: that may have given it up already. */
 static void give_up(struct lost *lost)
@@ -281,10 +297,8 @@ static void give_up(struct lost *lost)
 	free(lost);
 	router_forget(b->router, peer);
 	if (has_joined(b, peer))
-		b->joined--;
-	const struct engine_death death = { .culprit = m.token,
-					    .signal = m.status,
-					    .asked = m.flags & CONTROL_BLAMELESS };
+		b->joined -= peer.slot != SACRIFICE_SLOT;
+	const struct engine_death death = death_from(&m);
 
 	engine_worker_lost(broker_engine(b), m.slot, m.incarnation, &death);
 }
@@ -312,8 +326,16 @@ static void hear_of_lost(struct broker *b, struct peer_name worker)
 
 void dispatch_worker_lost(struct broker *b, const struct control_message *m)
 {
-	struct lost *lost = calloc(1, sizeof(*lost));
+	const struct engine_death death = death_from(m);
+	struct lost *lost;
 
+	if (engine_worker_incarnation(b->engine, m->slot, NULL) != m->incarnation) {
+		/* It died before this broker was. */
+		if (engine_worker_was_lost(b->engine, m->slot, m->incarnation, &death) < 0)
+			log_error("no memory for the death of worker %u", m->slot);
+		return;
+	}
+	lost = calloc(1, sizeof(*lost));
 	if (!lost)
 		abort();
 	lost->broker = b;
@@ -390,8 +412,8 @@ static void send_job(struct broker *b, const struct action *a)
 							  job->args ? job->args->size : 0 } } };
 	int r = router_send(b->router, peer_at(b, a->slot), &record);
 
-	if (a->slot < b->ack_slots)
-		b->acks[a->slot].rides = true;
+	if (ack_place(a->slot) < b->ack_slots)
+		b->acks[ack_place(a->slot)].rides = true;
 	if (r == 0)
 		return;
 	/* A worker that went between is about to be reported lost: its jobs come back then. Else it must be. */
@@ -433,6 +455,10 @@ static void act(struct broker *b, const struct action *a)
 	case ACTION_RETRYING:
 		log_debug("attempt %u failed, to be retried: %s", a->job->attempts,
 			  a->job->error ? a->job->error->message : "");
+		break;
+	case ACTION_SACRIFICE:
+	case ACTION_DISMISS:
+		sacrifice_wish(b, a->kind);
 		break;
 	default:
 		break;

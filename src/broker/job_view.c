@@ -206,6 +206,22 @@ static const char *for_how_long(int64_t ns, char text[DURATION_TEXT_SIZE])
 			       text);
 }
 
+static void why_suspect(const struct job *job, struct buf *out)
+{
+	char waited[DURATION_TEXT_SIZE], text[320];
+
+	for_how_long(clock_boottime() - job->accepted_at, waited);
+	if (job->crashes >= MAX_CRASHES)
+		snprintf(text, sizeof(text),
+			 "ready for %s: it waits to run alone: its worker died %u times while it ran",
+			 waited, job->crashes);
+	else
+		snprintf(text, sizeof(text),
+			 "ready for %s: it waits to run %s: its worker died, and it may be why",
+			 waited, job->alone ? "alone" : "apart, with those that were there too");
+	json_put_string(out, span_of(text));
+}
+
 /* What a ready job waits for: a worker, or a place in one. */
 static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 {
@@ -216,7 +232,7 @@ static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 	unsigned workers = 0;
 
 	for (uint32_t i = 0; engine_worker_view(b->engine, i, &w) == 0; i++) {
-		if (!w.joined || w.draining)
+		if (!w.joined || w.draining || w.slot == SACRIFICE_SLOT)
 			continue;
 		workers++;
 		capacity += w.capacity[job->profile->job_class];
@@ -240,11 +256,15 @@ void job_why(struct broker *b, const struct job *job, struct buf *out)
 
 	switch ((enum job_state)job->state) {
 	case JOB_READY:
-		why_ready(b, job, out);
+		if (job->suspect)
+			why_suspect(job, out);
+		else
+			why_ready(b, job, out);
 		return;
 	case JOB_RUNNING:
-		snprintf(text, sizeof(text), "running for %s on worker %u, attempt %u%s",
-			 for_how_long(now - job->started_at, waited), job->slot, job->attempts,
+		snprintf(text, sizeof(text), "running for %s on worker %u%s, attempt %u%s",
+			 for_how_long(now - job->started_at, waited), job->slot,
+			 job->slot == SACRIFICE_SLOT ? ", the sacrificial one" : "", job->attempts,
 			 job->cancelling ? ", being cancelled" : "");
 		break;
 	case JOB_SCHEDULED:

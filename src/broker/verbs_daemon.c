@@ -35,12 +35,20 @@ static void put_classes(struct buf *out, const char *key, const uint32_t of_clas
 	json_put_literal(out, "}");
 }
 
+static void put_true(struct buf *out, const char *key)
+{
+	json_put_key(out, key);
+	json_put_raw(out, SPAN("true"));
+}
+
 static void put_worker(struct buf *out, const struct worker_view *w)
 {
 	json_put_separator(out);
 	json_put_literal(out, "{");
 	put_integer(out, "slot", w->slot);
 	put_integer(out, "incarnation", w->incarnation);
+	if (w->slot == SACRIFICE_SLOT)
+		put_true(out, "sacrificial");
 	put_text(out, "state", !w->joined ? "down" : w->draining ? "draining" : "up");
 	put_classes(out, "capacity", w->capacity);
 	put_classes(out, "running", w->held);
@@ -56,7 +64,8 @@ void verb_workers(struct verb_request *q, struct span unused GA_UNUSED)
 
 	json_put_literal(&body, "{\"workers\":[");
 	for (uint32_t i = 0; engine_worker_view(q->broker->engine, i, &w) == 0; i++)
-		put_worker(&body, &w);
+		if (w.slot != SACRIFICE_SLOT || w.incarnation != 0)
+			put_worker(&body, &w);
 	json_put_literal(&body, "]}");
 	answer(q, &body);
 }

@@ -50,22 +50,85 @@ subtest 'kill -9 of a worker with a thousand jobs in flight' => sub {
 	$daemon->stop;
 };
 
+# Send bystanders that run for so long, wait until they do, and return a sub that tells how all of them ended.
+sub bystanders {
+	my ($daemon, $count, $seconds) = @_;
+	my $lines = Gather::Lines->new($daemon->socket);
+	$lines->send(map { { %job, type => 'echo', args => { text => "n$_", after => $seconds }, tag => $_ } } 1 .. $count);
+	ok(poll_until(sub { stats($daemon)->{jobs}{running} >= $count }), "$count bystanders run");
+	return sub {
+		my (%states, %tags);
+		for (1 .. $count) {
+			my $answer = $lines->next(60) // { state => 'lost', tag => "lost $_" };
+			$states{ $answer->{state} }++;
+			$tags{ $answer->{tag} }++;
+		}
+		is_deeply(\%states, { succeeded => $count }, 'the bystanders all succeed');
+		is(scalar keys %tags, $count, 'each once');
+	};
+}
+
+sub sacrificial {
+	my ($daemon) = @_;
+	return grep { $_->{sacrificial} } @{ (http_json($daemon->socket, 'GET', '/v1/workers'))[1]{workers} };
+}
+
 subtest 'a job that crashes its worker' => sub {
 	my $daemon = daemon(worker_restarts => 20);
-	my $lines = Gather::Lines->new($daemon->socket);
-	$lines->send(map { { %job, type => 'echo', args => { text => "n$_", after => 2 }, tag => $_ } } 1 .. 50);
-	ok(poll_until(sub { stats($daemon)->{jobs}{running} == 50 }), 'bystanders run');
+	my $ended = bystanders($daemon, 500, 2);
 	my $job = run_job($daemon, { type => 'crash', args => { how => 'segv' } });
 	is($job->{state}, 'failed', 'it fails for good');
 	is($job->{error}{code}, 'worker_crashed', 'says why');
 	is($job->{error}{signal}, 'SIGSEGV', 'with the signal');
-	is($job->{attempts}, 3, 'after three attempts');
-	my %states;
-	for (1 .. 50) { $states{ ($lines->next(30) // { state => 'lost' })->{state} }++ }
-	is_deeply(\%states, { succeeded => 50 }, 'the bystanders all succeed');
-	$job = run_job($daemon, { type => 'crash', args => { how => 'abort', attempts => 1 } });
-	is($job->{state}, 'succeeded', 'one that crashed once only is run again');
-	$daemon->stop;
+	like($job->{error}{message}, qr/while it ran this job alone, 4 times now/, 'after it ran alone');
+	is($job->{attempts}, 4, 'for which it had crashed three times');
+	$daemon->log_like(qr/sacrificial worker \(pid \d+\) died of SIGSEGV/, 'in the sacrificial worker');
+	$ended->();
+	$job = run_job($daemon, { type => 'crash', args => { how => 'abort', attempts => 3 } });
+	is($job->{state}, 'succeeded', 'one that crashes no more when it is alone succeeds');
+	is($job->{attempts}, 4, 'there');
+	ok(poll_until(sub { !sacrificial($daemon) }), 'that worker is dismissed');
+	ok(poll_until(sub { !grep { /--slot 4095/ } values %{ $daemon->processes } }), 'and goes');
+	is($daemon->stop, 0, 'the daemon stops');
+};
+
+subtest 'a job that has its worker killed' => sub {
+	my $daemon = daemon(worker_restarts => 20);
+	my $ended = bystanders($daemon, 200, 1);
+	my (undef, $job) = http_json($daemon->socket, 'POST', '/v1/jobs', { type => 'crash', args => { how => 'kill' } });
+	ok(poll_until(sub { sacrificial($daemon) }), 'nobody knows which one it is: those that were there run apart');
+	my $why = '';
+	ok(poll_until(sub {
+		(undef, my $answer) = http_json($daemon->socket, 'GET', "/v1/jobs/$job->{id}/why");
+		$why = $answer->{why} // '';
+		$why =~ /waits to run (alone|apart)|sacrificial/;
+	}), 'the job tells of it') or diag $why;
+	(undef, $job) = http_json($daemon->socket, 'GET', "/v1/jobs/$job->{id}?wait=30s");
+	is($job->{state}, 'failed', 'it is found');
+	is($job->{error}{signal}, 'SIGKILL', 'and fails with the signal');
+	like($job->{error}{message}, qr/while it ran this job alone/, 'that came when it was alone');
+	is(stats($daemon)->{totals}{crashes}, 0, 'nobody else is charged');
+	$ended->();
+	my $deaths = () = $daemon->log_text =~ /sacrificial worker \(pid \d+\) died of SIGKILL/g;
+	cmp_ok($deaths, '>=', 5, 'by halves');
+	cmp_ok($deaths, '<=', 9, 'and in no more deaths than that takes');
+	is($daemon->stop, 0, 'the daemon stops');
+};
+
+subtest 'the sacrificial worker outlives the broker' => sub {
+	my $daemon = daemon(worker_restarts => 20);
+	my $lines = Gather::Lines->new($daemon->socket);
+	$lines->send(map { { %job, type => 'sleep', args => { seconds => 30 }, tag => $_ } } 1 .. 10);
+	ok(poll_until(sub { stats($daemon)->{jobs}{running} == 10 }), 'jobs run');
+	kill KILL => $daemon->worker_pid(0);
+	ok(poll_until(sub { my ($w) = sacrificial($daemon); $w && $w->{running}{light} == 5 }), 'some of them run apart');
+	my $pid = $daemon->worker_pid(4095);
+	kill KILL => ($daemon->role_pids('broker'))[0];
+	ok(poll_until(sub { http($daemon->socket, 'GET', '/readyz')->{status} == 200 }), 'another broker');
+	ok(poll_until(sub { !kill 0 => $pid }), 'has no use for it');
+	$daemon->log_unlike(qr/sacrificial worker \(pid $pid\) died/, 'and dismisses it');
+	is(run_job($daemon, { type => 'noop' })->{state}, 'succeeded', 'all goes on');
+	is($daemon->stop, 0, 'the daemon stops');
 };
 
 subtest 'a job that wedges its worker' => sub {
@@ -79,7 +142,8 @@ subtest 'a job that wedges its worker' => sub {
 		$states{ $answer->{tag} } = $answer;
 	}
 	is($states{spin}{state}, 'failed', 'the one that spins fails');
-	like($states{spin}{error}{code}, qr/^worker_(hung|crashed)$/, 'as a hang');
+	is($states{spin}{error}{code}, 'worker_hung', 'as a hang');
+	is($states{spin}{attempts}, 4, 'after it hung alone');
 	is((grep { $_->{state} eq 'succeeded' } values %states), 20, 'the others succeed');
 	$daemon->log_like(qr/no sign of life/, 'the log tells of the silence');
 	$daemon->stop;
