@@ -123,8 +123,8 @@ int session_failed(struct context *x, int error)
 	}
 }
 
-int ask_any(struct context *x, const char *method, const char *target, int64_t deadline,
-	    struct ga_response *ret_response)
+static int send_request(struct context *x, const char *method, const char *target,
+			const struct strbuf *body, int64_t deadline, struct ga_response *ret_response)
 {
 	int result = session_open(x);
 
@@ -132,13 +132,26 @@ int ask_any(struct context *x, const char *method, const char *target, int64_t d
 		return result;
 	if (interrupted())
 		return interrupted_status();
-	result = ga_client_request(x->client, method, target, NULL, 0, deadline, ret_response);
+	result = ga_client_request(x->client, method, target, body ? body->data : NULL,
+				   body ? body->size : 0, deadline, ret_response);
 	return result < 0 ? session_failed(x, result) : STATUS_OK;
+}
+
+int ask_any(struct context *x, const char *method, const char *target, int64_t deadline,
+	    struct ga_response *ret_response)
+{
+	return send_request(x, method, target, NULL, deadline, ret_response);
 }
 
 int ask(struct context *x, const char *method, const char *target, struct ga_response *ret_response)
 {
-	int status = ask_any(x, method, target, GA_CLIENT_FOREVER, ret_response);
+	return ask_with(x, method, target, NULL, ret_response);
+}
+
+int ask_with(struct context *x, const char *method, const char *target, const struct strbuf *body,
+	     struct ga_response *ret_response)
+{
+	int status = send_request(x, method, target, body, GA_CLIENT_FOREVER, ret_response);
 
 	if (status == STATUS_OK && ret_response->status >= 400)
 		return say_problem(NULL, ret_response);

@@ -19,7 +19,10 @@ int session_failed(struct context *x, int error);
 /* Ask the daemon. STATUS_OK and its answer, or, after saying why not, another status. */
 int ask(struct context *x, const char *method, const char *target,
 	struct ga_response *ret_response) GA_MUST_CHECK;
-/* The same, but an answer that says no is left to the caller (status >= 400). */
+/* The same with a body; NULL: none. */
+int ask_with(struct context *x, const char *method, const char *target, const struct strbuf *body,
+	     struct ga_response *ret_response) GA_MUST_CHECK;
+/* As ask(), but an answer that says no is left to the caller (status >= 400). */
 int ask_any(struct context *x, const char *method, const char *target, int64_t deadline,
 	    struct ga_response *ret_response) GA_MUST_CHECK;
 /* Say a problem answer (RFC 9457), after `what` if not NULL. The exit status for its HTTP status. */
