@@ -20,6 +20,10 @@ int rate_parse(const char *text, uint32_t *ret_count, int64_t *ret_per) GA_MUST_
 #define RATE_TEXT_SIZE (12 + DURATION_TEXT_SIZE)
 char *rate_format(uint32_t count, int64_t per, char buffer[RATE_TEXT_SIZE]); /* returns buffer */
 
+/* An RFC 3339 instant ("2026-12-01T08:00:00Z", "...+01:00") as Unix nanoseconds; what is beyond them (the year 2262) is
+ * TIME_NEVER. -EINVAL: not one; -ERANGE: before 1970. */
+int instant_parse(const char *text, int64_t *ret_wall) GA_MUST_CHECK;
+
 /* "1MiB", "64KiB", "2GiB", "1TiB", "4096", "4096B" to bytes. -EINVAL or -ERANGE. */
 int size_parse(const char *text, uint64_t *ret_bytes) GA_MUST_CHECK;
 
