@@ -16,10 +16,13 @@ struct conf_list {
 };
 
 struct conf {
-	char *socket;             /* path of the Unix socket, "/run/gatherd/gatherd.sock" */
-	char *socket_mode;        /* "0660" */
-	char *state_dir;          /* "/var/lib/gatherd": the epoch and the lock; one broker each */
-	char *runtime_dir;        /* "/run/gatherd": the workers' ZeroMQ socket */
+	char *socket;      /* path of the Unix socket, "/run/gatherd/gatherd.sock" */
+	char *socket_mode; /* "0660" */
+	char *state_dir;   /* "/var/lib/gatherd": the epoch, the store, the lock; one broker each */
+	char *runtime_dir; /* "/run/gatherd": the workers' ZeroMQ socket */
+	char *store;       /* "sqlite" | "none" */
+	int64_t store_max_bytes, store_reserve_bytes, store_queue_bytes, store_inline_bytes;
+	int64_t key_ttl;          /* ns */
 	struct conf_list plugins; /* further job type modules, absolute paths */
 	char *worker_dir;         /* where the built-in job types are */
 	int64_t workers; /* 0: one per allowed core, never more than the CPU quota rounded up */

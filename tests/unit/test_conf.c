@@ -55,7 +55,7 @@ static void the_defaults_are_those_of_the_table(void **state GA_UNUSED)
 	assert_int_equal(c->max_connections, 4096);
 	assert_int_equal(c->finished_bytes, 64 << 20);
 	assert_true(c->result_ttl == 24 * 3600 * NSEC_PER_SEC);
-	assert_true(c->failed_ttl == 7 * 24 * 3600 * NSEC_PER_SEC);
+	assert_true(c->failed_ttl == 180 * 24 * 3600 * NSEC_PER_SEC);
 	assert_true(c->drain_timeout == 30 * NSEC_PER_SEC);
 	assert_true(c->hang_warn == 2 * NSEC_PER_SEC);
 	assert_true(c->hang_abort == 10 * NSEC_PER_SEC);
