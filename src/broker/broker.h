@@ -16,6 +16,10 @@
 
 struct door;
 struct http_front;
+struct keep;
+struct known_fields;
+struct recovery;
+struct store;
 
 /* Results of one worker that are to be acknowledged. */
 struct acks {
@@ -31,6 +35,11 @@ struct broker {
 	struct loop *loop;
 	struct type_table *types;
 	struct engine *engine;
+	struct store *store; /* NULL: nothing is durable */
+	struct keep *keep;   /* NULL likewise */
+	struct known_fields *known_fields;
+	struct buf options;        /* of the submission that is being prepared */
+	struct recovery *recovery; /* until the supervisor has named all workers */
 	struct router *router;
 	struct door *door;
 	struct http_front *http;
@@ -49,13 +58,15 @@ struct broker {
 	struct io_watch control;
 	uint32_t epoch;
 	int64_t started_at; /* engine time */
+	int64_t now;        /* engine time, as of this turn */
 	int64_t pulse_due;
 	int64_t wake_due;    /* what `wake` is set for, in engine time; 0: nothing */
 	int64_t wall_offset; /* wall clock - engine time, as of this turn */
 	bool turn_begun;     /* the engine knows this turn's time */
 	bool draining;       /* no more is begun */
 	bool drained;        /* and nothing runs */
-	unsigned joined;     /* workers that have registered */
+	bool failed; /* the store did: what was decided is told to nobody, and the broker ends */
+	unsigned joined; /* workers that have registered */
 };
 
 /* Tell the engine the time, once a turn: before every event that it is given. Returns the engine, for brevity. */

@@ -4,9 +4,12 @@
 #include "door.h"
 #include "epoch.h"
 #include "front_http.h"
+#include "job_row.h"
 #include "job_wait.h"
+#include "keep.h"
 #include "log.h"
 #include "random.h"
+#include "recover.h"
 #include "sacrifice.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +33,7 @@ static void on_gone(struct loop_call *c);
 static void on_go_on(struct loop_call *c);
 static void on_farewell(struct loop_timer *t);
 static void check_drained(struct broker *b);
+static void end_failed(struct broker *b);
 static void arm_wake(struct broker *b);
 
 int broker_main(const struct role *r)
@@ -52,7 +56,9 @@ int broker_main(const struct role *r)
 	error = loop_run(b->loop);
 	if (error < 0)
 		log_error("the loop failed: %s", strerror(-error));
-	return error < 0;
+	keep_close(b);
+	options_forget(b);
+	return error < 0 || b->failed;
 }
 
 static int make_engine(struct broker *b)
@@ -61,6 +67,7 @@ static int make_engine(struct broker *b)
 		.max_jobs = (uint32_t)b->conf->max_jobs,
 		.max_args_bytes = (uint64_t)b->conf->args_bytes,
 		.max_finished_bytes = (uint64_t)b->conf->finished_bytes,
+		.key_ttl = b->conf->key_ttl,
 		.result_ttl = b->conf->result_ttl,
 		.failed_ttl = b->conf->failed_ttl,
 	};
@@ -71,6 +78,12 @@ static int make_engine(struct broker *b)
 		log_error("%s/epoch: %s", b->conf->state_dir,
 			  r == -EBADMSG ? "not a number and a newline" : strerror(-r));
 		return r;
+	}
+	if (b->store) {
+		struct store_facts facts;
+
+		store_facts(b->store, &facts);
+		options.first_sequence = facts.last_sequence + 1;
 	}
 	options.epoch = b->epoch;
 	random_seed_from_system(&random);
@@ -127,6 +140,8 @@ static int start(struct broker *b)
 	if (r == 0)
 		r = type_table_load((struct span){ b->role->types, strlen(b->role->types) }, &b->types);
 	if (r == 0)
+		r = keep_open(b);
+	if (r == 0)
 		r = make_engine(b);
 	if (r < 0)
 		return r;
@@ -142,7 +157,13 @@ static int start(struct broker *b)
 	loop_hook_add(b->loop, &b->turn, on_turn, b);
 	r = dispatch_open(b);
 	if (r == 0)
+		r = recover(b);
+	if (r == 0)
+		r = keep_start(b);
+	if (r == 0)
 		r = open_doors(b);
+	if (r == 0 && b->draining)
+		door_shut(b->door);
 	if (r == 0)
 		r = io_watch_start(b->loop, &b->control, ROLE_FD_CONTROL, LOOP_READ, on_control, b);
 	if (r == 0)
@@ -156,6 +177,7 @@ struct engine *broker_engine(struct broker *b)
 		int64_t now = clock_boottime(), wall = clock_wall();
 
 		b->turn_begun = true;
+		b->now = now;
 		b->wall_offset = wall - now;
 		/* Also when the event comes from a later hook: this turn's end has passed then. */
 		loop_call_soon(b->loop, &b->go_on);
@@ -209,16 +231,20 @@ static void on_turn(struct loop_hook *h)
 	bool decided = false;
 
 	http_front_flush(b->http);
-	for (int i = 0; i < ROUNDS_A_TURN && b->turn_begun; i++) {
+	for (int i = 0; i < ROUNDS_A_TURN && b->turn_begun && !b->failed; i++) {
 		b->turn_begun = false;
 		decided = true;
 		dispatch_actions(b);
 		http_front_flush(b->http);
 	}
+	if (decided)
+		keep_turn(b);
 	connections_flush(&b->connections);
 	if (decided)
 		arm_wake(b);
-	if (decided || b->drained)
+	if (b->failed)
+		end_failed(b);
+	else if (decided || b->drained)
 		check_drained(b);
 }
 
@@ -250,7 +276,8 @@ static void begin_drain(struct broker *b)
 	if (b->draining)
 		return;
 	b->draining = true;
-	door_shut(b->door);
+	if (b->door)
+		door_shut(b->door);
 	broker_engine(b);
 	dispatch_drain(b);
 }
@@ -268,6 +295,37 @@ static void on_farewell(struct loop_timer *t)
 	loop_stop(b->loop);
 }
 
+static void say_what_is_left(struct broker *b)
+{
+	uint64_t lost = 0, kept = 0;
+
+	for (struct job *job = NULL; (job = engine_older(b->engine, job));) {
+		if (job_state_is_final(job->state))
+			continue;
+		if (job->profile->durability == DURABILITY_MEMORY)
+			lost++;
+		else
+			kept++;
+	}
+	if (lost)
+		log_notice("%llu jobs kept in memory end with this daemon", (unsigned long long)lost);
+	if (kept)
+		log_info("%llu unfinished jobs are in the store", (unsigned long long)kept);
+}
+
+/* Whoever waits for the store is told that it failed; then another broker is to start. */
+static void end_failed(struct broker *b)
+{
+	http_front_flush(b->http);
+	connections_flush(&b->connections);
+	if (all_is_said(b)) {
+		loop_stop(b->loop);
+	} else if (!heap_holds(&b->farewell.node) &&
+		   loop_timer_set(b->loop, &b->farewell, time_add(loop_now(b->loop), FAREWELL)) < 0) {
+		loop_stop(b->loop);
+	}
+}
+
 static void check_drained(struct broker *b)
 {
 	const struct control_message drained = { .kind = CONTROL_DRAINED };
@@ -278,12 +336,9 @@ static void check_drained(struct broker *b)
 	if (!b->draining || b->drained)
 		return;
 	engine_counts(b->engine, &counts);
-	if (counts.jobs[JOB_RUNNING] > 0)
+	if (counts.jobs[JOB_RUNNING] > 0 || !keep_is_idle(b))
 		return;
-	uint64_t left = counts.jobs[JOB_READY] + counts.jobs[JOB_RETRYING];
-
-	if (left)
-		log_notice("%llu jobs kept in memory end with this daemon", (unsigned long long)left);
+	say_what_is_left(b);
 	if (control_send(ROLE_FD_CONTROL, &drained) < 0)
 		log_debug("the supervisor has gone already");
 	b->drained = true;
@@ -325,7 +380,8 @@ static void obey(struct broker *b, const struct control_message *m)
 		dispatch_worker_started(b, m->slot, m->incarnation);
 		break;
 	case CONTROL_WORKERS_KNOWN:
-		break; /* jobs in memory have no attempts that the dead among them might hold */
+		recover_known(b);
+		break;
 	case CONTROL_WORKER_LOST:
 		dispatch_worker_lost(b, m);
 		break;

@@ -301,6 +301,11 @@ static void on_presence(struct loop_timer *t)
 		connection_close(c);
 }
 
+static bool holds_answers(const struct connection *c)
+{
+	return c->protocol->holds && c->protocol->holds(c);
+}
+
 static void send_some(struct connection *c)
 {
 	bool progress = false;
@@ -329,7 +334,7 @@ static void send_some(struct connection *c)
 		loop_call_soon(c->broker->loop, &c->resume);
 	if (buf_size(&c->out) > 0) {
 		watch_stall(c, progress);
-	} else if (c->closing || (c->ended && !answers_are_due(c))) {
+	} else if ((c->closing && !holds_answers(c)) || (c->ended && !answers_are_due(c))) {
 		connection_close(c);
 		return;
 	} else {

@@ -33,6 +33,8 @@ struct protocol {
 	/* The client will send no more. Whether answers are still to come, so that it is kept until
 	 * it closes altogether. NULL: there are none. Asked again after each answer. */
 	bool (*ended)(struct connection *c);
+	/* Whether acknowledgements wait for a commit: even what is about to be closed says them first. NULL: none do. */
+	bool (*holds)(const struct connection *c);
 	/* A job that was submitted for this connection has ended. */
 	void (*finished)(struct connection *c, struct job *job);
 	/* It is closed: forget it. */

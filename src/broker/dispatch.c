@@ -1,6 +1,7 @@
 #include "dispatch.h"
 #include "engine_durable.h"
 #include "job_wait.h"
+#include "keep.h"
 #include "log.h"
 #include "sacrifice.h"
 #include <errno.h>
@@ -399,27 +400,93 @@ static struct peer_name peer_at(struct broker *b, uint32_t slot)
 	return (struct peer_name){ slot, engine_worker_incarnation(b->engine, slot, NULL) };
 }
 
-static void send_job(struct broker *b, const struct action *a)
+static void send_job(struct broker *b, const struct job *job, struct span args)
 {
-	const struct job *job = a->job;
 	const struct record record = { .kind = RECORD_JOB,
-				       .ref = a->token,
+				       .ref = job->token,
 				       .job = { .id = job->id,
 						.type = job->profile->type,
 						.attempt = job->attempts,
 						.timeout_ms = job->profile->timeout_ms,
-						.args = { job->args ? job->args->data : NULL,
-							  job->args ? job->args->size : 0 } } };
-	int r = router_send(b->router, peer_at(b, a->slot), &record);
+						.args = args } };
+	int r = router_send(b->router, peer_at(b, job->slot), &record);
 
-	if (ack_place(a->slot) < b->ack_slots)
-		b->acks[ack_place(a->slot)].rides = true;
+	if (ack_place(job->slot) < b->ack_slots)
+		b->acks[ack_place(job->slot)].rides = true;
 	if (r == 0)
 		return;
 	/* A worker that went between is about to be reported lost: its jobs come back then. Else it must be. */
-	log_warning("can't send a job to worker %u: %s", a->slot, strerror(-r));
+	log_warning("can't send a job to worker %u: %s", job->slot, strerror(-r));
 	if (r != -ENOTCONN)
-		ask_for_restart(peer_at(b, a->slot));
+		ask_for_restart(peer_at(b, job->slot));
+}
+
+/* An attempt whose arguments are read from the store. */
+struct fetch {
+	struct broker *broker;
+	struct uuid id;
+	uint64_t token;
+	struct store_read *read;
+};
+
+/* Its arguments can't be had: that ends the attempt as if its worker had said so. */
+static void fail_fetched(struct broker *b, const struct job *job, int error)
+{
+	const struct attempt_result result = { .token = job->token,
+					       .outcome = OUTCOME_FAILED,
+					       .retryable = error != -ENOENT,
+					       .code = SPAN("args_unavailable"),
+					       .message = span_of(strerror(-error)) };
+
+	log_error("the arguments of a job can't be read from the store: %s", strerror(-error));
+	if (engine_result(broker_engine(b), job->slot, &result) < 0)
+		log_error("and it can't be told so");
+}
+
+static void on_fetched(void *arg, const struct store_rows *rows)
+{
+	struct fetch *f = arg;
+	struct broker *b = f->broker;
+	struct record cancel = { .kind = RECORD_CANCEL, .ref = f->token };
+	struct job *job;
+
+	/* Its worker may have gone meanwhile. */
+	if (engine_find(broker_engine(b), &f->id, &job) < 0 || job->state != JOB_RUNNING ||
+	    job->token != f->token) {
+		log_debug("an attempt ended before its arguments were read");
+	} else if (rows->error < 0) {
+		fail_fetched(b, job, rows->error);
+	} else {
+		send_job(b, job, rows->jobs[0].args);
+		if (job->cancelling && router_send(b->router, peer_at(b, job->slot), &cancel) < 0)
+			log_warning("can't tell worker %u to cancel a job", job->slot);
+	}
+	free(f);
+}
+
+static void fetch_job(struct broker *b, const struct job *job)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (f) {
+		*f = (struct fetch){ .broker = b, .id = job->id, .token = job->token };
+		if (store_read_sequence(b->store, job->sequence, on_fetched, f, &f->read) == 0)
+			return;
+	}
+	/* Like a job that could not be sent: its worker starts anew, and the job with it. */
+	free(f);
+	log_error("no memory to read a job's arguments");
+	ask_for_restart(peer_at(b, job->slot));
+}
+
+static void dispatch(struct broker *b, const struct job *job)
+{
+	if (job->args_away)
+		fetch_job(b, job);
+	else
+		send_job(b, job,
+			 (struct span){ job->args ? job->args->data : NULL,
+					job->args ? job->args->size : 0 });
 }
 
 static void tell_client(struct broker *b, struct job *job)
@@ -430,7 +497,7 @@ static void tell_client(struct broker *b, struct job *job)
 		c->protocol->finished(c, job);
 		engine_delivered(b->engine, job);
 	}
-	job_waits_tell(b, job);
+	job_waits_tell(b, job, WAIT_FINISHED);
 }
 
 static void act(struct broker *b, const struct action *a)
@@ -439,7 +506,7 @@ static void act(struct broker *b, const struct action *a)
 
 	switch (a->kind) {
 	case ACTION_DISPATCH:
-		send_job(b, a);
+		dispatch(b, a->job);
 		break;
 	case ACTION_CANCEL:
 		if (router_send(b->router, peer_at(b, a->slot), &cancel) < 0)
@@ -451,6 +518,9 @@ static void act(struct broker *b, const struct action *a)
 		break;
 	case ACTION_FINISHED:
 		tell_client(b, a->job);
+		break;
+	case ACTION_REFUSED: /* who submitted it was told when the commit came */
+		job_waits_tell(b, a->job, WAIT_REFUSED);
 		break;
 	case ACTION_RETRYING:
 		log_debug("attempt %u failed, to be retried: %s", a->job->attempts,

@@ -1,6 +1,7 @@
 #include "front_lines.h"
 #include "clock.h"
 #include "job_view.h"
+#include "json_slice.h"
 #include "json_write.h"
 #include "submit.h"
 #include "verbs.h"
@@ -13,6 +14,7 @@
 struct session {
 	struct list lines; /* struct line under way */
 	unsigned asks;     /* of them, verbs other than submit */
+	unsigned held; /* of them, acknowledgements that wait for a commit: others wait behind them */
 };
 
 /* A line whose answer is still to come. */
@@ -21,20 +23,28 @@ struct line {
 	struct connection *connection;
 	struct verb_request request;
 	char *tag; /* JSON text, or NULL */
-	bool asks;
+	bool asks, held;
+	bool pushed;     /* the job itself knows its line */
+	struct buf text; /* its answer, held for the sake of order; else empty */
 };
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
 static void on_finished(struct connection *c, struct job *job);
 static bool on_ended(struct connection *c);
+static bool holds(const struct connection *c);
 static void take_line(struct connection *c, struct span text);
-static void submit(struct connection *c, json_t *object, struct span text, const json_t *tag);
-static void ask(struct connection *c, const json_t *object, const json_t *tag);
+static void submit(struct connection *c, json_t *object, struct span text, struct span tag);
+static void ask(struct connection *c, const json_t *object, struct span tag);
+static void on_safe(struct keep_hold *h, int error);
+static void say_later(struct connection *c, struct buf *text);
 
-static const struct protocol lines_protocol = {
-	.name = "lines", .input = on_input, .finished = on_finished, .ended = on_ended, .closed = on_closed
-};
+static const struct protocol lines_protocol = { .name = "lines",
+						.input = on_input,
+						.holds = holds,
+						.finished = on_finished,
+						.ended = on_ended,
+						.closed = on_closed };
 
 int lines_open(struct broker *b, int fd)
 {
@@ -50,25 +60,23 @@ int lines_open(struct broker *b, int fd)
 	return r;
 }
 
-static void begin(struct connection *c, const char *tag)
+static void begin(struct buf *out, struct span tag)
 {
-	struct buf *out = connection_out(c);
-
 	json_put_literal(out, "{");
-	if (!tag)
+	if (tag.size == 0)
 		return;
 	json_put_key(out, "tag");
-	json_put_raw(out, span_of(tag));
+	json_put_raw(out, tag);
 }
 
-static void end(struct connection *c)
+static void end(struct buf *out)
 {
-	json_put_literal(connection_out(c), "}\n");
+	json_put_literal(out, "}\n");
 }
 
-static char *tag_text(const json_t *tag)
+static struct span tag_of(const struct line *l)
 {
-	return tag ? json_dumps(tag, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	return span_of(l->tag);
 }
 
 static int check_tag(const json_t *tag, struct refusal *r)
@@ -82,15 +90,28 @@ static int check_tag(const json_t *tag, struct refusal *r)
 	return 0;
 }
 
-static void refuse_line(struct connection *c, const json_t *tag, const struct refusal *r)
+static void put_refusal(struct buf *out, struct span tag, const struct refusal *r)
 {
-	char *text = tag_text(tag);
+	begin(out, tag);
+	json_put_key(out, "error");
+	problem_view(r, out);
+	end(out);
+}
 
-	begin(c, text);
-	json_put_key(connection_out(c), "error");
-	problem_view(r, connection_out(c));
-	end(c);
-	free(text);
+/* Where an answer goes that is ready: out, or, behind those that wait for a commit, into `own` and then to say_later(). */
+static struct buf *answer_place(struct connection *c, struct buf *own)
+{
+	const struct session *s = c->state;
+
+	return s->held > 0 ? own : connection_out(c);
+}
+
+static void refuse_line(struct connection *c, struct span tag, const struct refusal *r)
+{
+	struct buf own = BUF_INIT;
+
+	put_refusal(answer_place(c, &own), tag, r);
+	say_later(c, &own);
 }
 
 static int64_t on_input(struct connection *c, struct span input)
@@ -105,7 +126,7 @@ static int64_t on_input(struct connection *c, struct span input)
 		if (size > limit) {
 			refuse(&r, 413, "line_too_long", "",
 			       "a line is at most %zu bytes (max_body)", limit);
-			refuse_line(c, NULL, &r);
+			refuse_line(c, (struct span){ 0 }, &r);
 			return -EPROTO;
 		}
 		if (!newline)
@@ -125,20 +146,20 @@ static void take_line(struct connection *c, struct span text)
 	json_t *object;
 
 	if (json_read_object(text, "the line", &object, &r) < 0) {
-		refuse_line(c, NULL, &r);
+		refuse_line(c, (struct span){ 0 }, &r);
 		return;
 	}
-	json_t *tag = json_incref(json_object_get(object, "tag"));
+	const json_t *tag = json_object_get(object, "tag");
+	int error = check_tag(tag, &r);
+	struct span tag_text = tag ? json_member_text(text, SPAN("tag")) : (struct span){ 0 };
 
 	json_object_del(object, "tag");
-	if (check_tag(tag, &r) < 0) {
-		refuse_line(c, NULL, &r);
-	} else if (json_object_get(object, "op")) {
-		ask(c, object, tag);
-	} else {
-		submit(c, object, text, tag);
-	}
-	json_decref(tag);
+	if (error < 0)
+		refuse_line(c, (struct span){ 0 }, &r);
+	else if (json_object_get(object, "op"))
+		ask(c, object, tag_text);
+	else
+		submit(c, object, text, tag_text);
 	json_decref(object);
 }
 
@@ -147,43 +168,97 @@ static void line_free(struct line *l)
 	struct session *s = l->connection->state;
 
 	s->asks -= l->asks;
+	s->held -= l->held;
 	verb_forget(&l->request);
 	list_remove(&l->mates);
 	free(l->tag);
+	buf_done(&l->text);
 	free(l);
 }
 
-static struct line *line_new(struct connection *c, const json_t *tag)
+static struct line *line_new(struct connection *c, struct span tag)
 {
 	struct session *s = c->state;
 	struct line *l = calloc(1, sizeof(*l));
 
+	if (l && tag.size > 0 && !(l->tag = strndup(tag.data, tag.size))) {
+		free(l);
+		return NULL;
+	}
 	if (!l)
 		return NULL;
 	l->connection = c;
-	l->tag = tag_text(tag);
 	l->request.broker = c->broker;
 	list_push_back(&s->lines, &l->mates);
 	return l;
 }
 
-static void answer_job(struct connection *c, const char *tag, struct job *job, enum job_detail detail)
+static void refuse_and_free(struct line *l, const struct refusal *r)
 {
-	begin(c, tag);
-	job_view_members(c->broker, job, detail, connection_out(c));
-	end(c);
-}
-
-/* The time limit of a waited line was first: the job as it is then. */
-static void on_limit(struct job_wait *w, struct job *job, bool finished)
-{
-	struct line *l = container_of(container_of(w, struct verb_request, wait), struct line, request);
-
-	answer_job(l->connection, l->tag, job, VIEW_WHOLE);
-	if (finished)
-		engine_delivered(l->connection->broker->engine, job);
+	put_refusal(connection_out(l->connection), tag_of(l), r);
 	line_free(l);
 }
+
+/* ---- the end of a job ---- */
+
+static void answer_found(struct line *l, const struct found *found)
+{
+	struct connection *c = l->connection;
+	struct job_facts f;
+	struct refusal r;
+
+	if (found->error < 0) {
+		refuse(&r, 503, "store_failed", "", "the store can't be read: ask again later");
+		refuse_and_free(l, &r);
+		return;
+	}
+	verb_facts(&l->request, found, &f);
+	begin(connection_out(c), tag_of(l));
+	job_view_members(&f, VIEW_WHOLE, connection_out(c));
+	end(connection_out(c));
+	if (found->job && job_state_is_final(f.state))
+		engine_delivered(c->broker->engine, found->job);
+	line_free(l);
+}
+
+static void on_found(struct lookup *lookup, const struct found *found)
+{
+	answer_found(container_of(container_of(lookup, struct verb_request, lookup), struct line,
+				  request),
+		     found);
+}
+
+static void on_end(struct job_wait *w, struct job *job, enum job_wait_end end)
+{
+	struct line *l = container_of(container_of(w, struct verb_request, wait), struct line, request);
+	const struct found found = { .job = job };
+
+	if (end == WAIT_FINISHED)
+		answer_found(l, &found);
+	else if (end == WAIT_OVER && !l->held) /* else on_safe() answers */
+		lookup_start(l->connection->broker, &l->request.lookup, &w->id, on_found);
+}
+
+static void wait_for(struct line *l, struct job *job)
+{
+	struct broker *b = l->connection->broker;
+
+	if (job_wait_start(b, &l->request.wait, job, l->request.deadline, on_end) < 0)
+		connection_close(l->connection);
+}
+
+static void wait_for_found(struct lookup *lookup, const struct found *found)
+{
+	struct line *l = container_of(container_of(lookup, struct verb_request, lookup),
+				      struct line, request);
+
+	if (found->job && job_is_awaited(found->job))
+		wait_for(l, found->job);
+	else
+		answer_found(l, found);
+}
+
+/* ---- submissions ---- */
 
 static int read_wait(const json_t *value, int64_t *ret_ns, struct refusal *r)
 {
@@ -203,12 +278,126 @@ static int read_wait(const json_t *value, int64_t *ret_ns, struct refusal *r)
 	return error;
 }
 
-static void submit(struct connection *c, json_t *object, struct span text, const json_t *tag)
+static void put_ack(struct buf *out, struct span tag, const struct ack *ack)
+{
+	begin(out, tag);
+	ack_view_members(ack, out);
+	end(out);
+}
+
+static void hold(struct line *l)
+{
+	struct session *s = l->connection->state;
+
+	s->held++;
+	l->held = true;
+	keep_hold(l->connection->broker, &l->request.hold, on_safe);
+}
+
+/* An answer that is ready comes behind those that wait for a commit, so that answers come in the order of the lines. */
+static void say_later(struct connection *c, struct buf *text)
+{
+	struct line *l;
+
+	if (buf_size(text) == 0)
+		return;
+	l = line_new(c, (struct span){ 0 });
+	if (!l) {
+		buf_done(text);
+		connection_close(c);
+		return;
+	}
+	l->text = *text;
+	hold(l);
+}
+
+static void say_held(struct line *l)
+{
+	json_put_raw(connection_out(l->connection),
+		     (struct span){ buf_data(&l->text), buf_size(&l->text) });
+	line_free(l);
+}
+
+/* The commit has decided, and the job's end is waited for. */
+static void go_on_waiting(struct line *l, bool is_another)
+{
+	struct verb_request *q = &l->request;
+
+	if (is_another) {
+		job_wait_stop(&q->wait);
+		lookup_start(q->broker, &q->lookup, &q->ack.id, wait_for_found);
+	} else if (!l->pushed && !q->wait.broker) {
+		lookup_start(q->broker, &q->lookup, &q->ack.id, on_found); /* its time is over already */
+	}
+}
+
+static void on_safe(struct keep_hold *h, int error)
+{
+	struct verb_request *q = container_of(h, struct verb_request, hold);
+	struct line *l = container_of(q, struct line, request);
+	struct session *s = l->connection->state;
+	const struct uuid id = q->ack.id;
+	struct refusal r;
+
+	s->held--;
+	l->held = false;
+	if (buf_size(&l->text) > 0) {
+		say_held(l);
+	} else if (error < 0) {
+		keep_unknown(&r);
+		refuse_and_free(l, &r);
+	} else if (ack_settle(q->broker, &q->ack, &r) < 0) {
+		refuse_and_free(l, &r);
+	} else if (q->deadline == 0) {
+		put_ack(connection_out(l->connection), tag_of(l), &q->ack);
+		line_free(l);
+	} else {
+		go_on_waiting(l, !uuid_equal(&id, &q->ack.id));
+	}
+}
+
+static void answer_ack(struct connection *c, struct span tag, const struct ack *ack)
+{
+	struct line *l;
+	struct buf own = BUF_INIT;
+
+	if (!ack->durable) {
+		put_ack(answer_place(c, &own), tag, ack);
+		say_later(c, &own);
+		return;
+	}
+	l = line_new(c, tag);
+	if (!l) {
+		connection_close(c);
+		return;
+	}
+	l->request.ack = *ack;
+	hold(l);
+}
+
+static void answer_end(struct line *l, const struct submitted *s)
+{
+	struct verb_request *q = &l->request;
+
+	ack_of(s, &q->ack);
+	l->pushed = q->deadline == TIME_NEVER && !s->duplicate;
+	if (!l->pushed && !job_is_awaited(s->job)) {
+		lookup_start(q->broker, &q->lookup, &q->ack.id, on_found);
+		return;
+	}
+	if (!l->pushed && job_wait_start(q->broker, &q->wait, s->job, q->deadline, on_end) < 0)
+		connection_close(l->connection);
+	else if (q->ack.durable)
+		hold(l);
+}
+
+static void submit(struct connection *c, json_t *object, struct span text, struct span tag)
 {
 	struct submit_origin origin = { 0 };
+	struct submitted submitted;
 	struct refusal r;
-	struct job *job;
 	struct line *l = NULL;
+	struct ack ack;
 	int64_t wait;
 
 	if (read_wait(json_object_get(object, "wait"), &wait, &r) < 0) {
@@ -223,47 +412,38 @@ static void submit(struct connection *c, json_t *object, struct span text, const
 			return;
 		}
 		origin.waits = true;
+		l->request.deadline = time_add(loop_now(c->broker->loop), wait);
 		/* Without a limit the job itself knows its line, and ends with its client. */
 		if (wait == TIME_NEVER) {
 			origin.client = c->name + 1;
 			origin.tag = (uintptr_t)l;
 		}
 	}
-	if (submit_object(c->broker, object, text, &origin, &job, &r) < 0) {
-		refuse_line(c, tag, &r);
+	if (submit_object(c->broker, object, text, &origin, &submitted, &r) < 0) {
 		if (l)
 			line_free(l);
-		return;
-	}
-	if (!l) {
-		char *echoed = tag_text(tag);
-
-		answer_job(c, echoed, job, VIEW_ACK);
-		free(echoed);
-	} else if (wait != TIME_NEVER) {
-		int64_t deadline = time_add(loop_now(c->broker->loop), wait);
-
-		if (job_wait_start(c->broker, &l->request.wait, job, deadline, on_limit) < 0)
-			connection_close(c);
+		refuse_line(c, tag, &r);
+	} else if (l) {
+		answer_end(l, &submitted);
+	} else {
+		ack_of(&submitted, &ack);
+		answer_ack(c, tag, &ack);
 	}
 }
 
-static void on_finished(struct connection *c, struct job *job)
+static void on_finished(struct connection *c GA_UNUSED, struct job *job)
 {
-	struct line *l = (struct line *)(uintptr_t)job->tag;
-
-	answer_job(c, l->tag, job, VIEW_WHOLE);
-	line_free(l);
+	answer_found((struct line *)(uintptr_t)job->tag, &(struct found){ .job = job });
 }
 
 static void on_answer(struct verb_request *q, const struct verb_answer *a)
 {
 	struct line *l = container_of(q, struct line, request);
 	struct connection *c = l->connection;
-	struct buf *out = connection_out(c);
+	struct buf own = BUF_INIT, *out = answer_place(c, &own);
 	bool object = a->body.size > 2 && a->body.data[0] == '{' && a->status < 400;
 
-	begin(c, l->tag);
+	begin(out, tag_of(l));
 	if (object) {
 		json_put_separator(out);
 		json_put_raw(out, (struct span){ a->body.data + 1, a->body.size - 2 });
@@ -274,8 +454,9 @@ static void on_answer(struct verb_request *q, const struct verb_answer *a)
 		json_put_key(out, "body");
 		json_put_string(out, a->body);
 	}
-	end(c);
+	end(out);
 	line_free(l);
+	say_later(c, &own);
 }
 
 struct op {
@@ -288,6 +469,7 @@ static const struct op ops[] = {
 	{ "show", "GET", "/v1/jobs/", true, NULL },
 	{ "result", "GET", "/v1/jobs/", true, "/result" },
 	{ "why", "GET", "/v1/jobs/", true, "/why" },
+	{ "attempts", "GET", "/v1/jobs/", true, "/attempts" },
 	{ "cancel", "POST", "/v1/jobs/", true, "/cancel" },
 	{ "retry", "POST", "/v1/jobs/", true, "/retry" },
 	{ "list", "GET", "/v1/jobs", false, NULL },
@@ -306,7 +488,12 @@ static const struct op *find_op(const char *name)
 	return NULL;
 }
 
-static const char *const query_names[] = { "state", "type", "queue", "limit", "cursor", "wait" };
+/* What a verb takes in its query; a line's own "tag" is another thing than a job's tags. */
+static const struct {
+	const char *name, *parameter;
+} query_names[] = { { "state", "state" },   { "type", "type" },   { "queue", "queue" },
+		    { "tagged", "tag" },    { "since", "since" }, { "limit", "limit" },
+		    { "cursor", "cursor" }, { "wait", "wait" } };
 
 #define QUERY_VALUE_MAX 64
 #define QUERY_SIZE (ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10))
@@ -323,14 +510,14 @@ static int write_query(const json_t *object, char *out, struct refusal *r)
 		char number[32];
 		const char *text = json_string_value(v);
 
-		while (i < ARRAY_SIZE(query_names) && strcmp(query_names[i], key) != 0)
+		while (i < ARRAY_SIZE(query_names) && strcmp(query_names[i].name, key) != 0)
 			i++;
 		if (i == ARRAY_SIZE(query_names)) {
 			if (strcmp(key, "op") == 0 || strcmp(key, "id") == 0)
 				continue;
 			return refuse(r, 422, "unknown_field", key,
-				      "unknown field \"%.40s\": an op takes id, state, type, queue, "
-				      "limit, cursor, wait and tag",
+				      "unknown field \"%.40s\": an op takes id, state, type, queue, tagged, "
+				      "since, limit, cursor, wait and tag",
 				      key);
 		}
 		if (json_is_integer(v)) {
@@ -341,7 +528,7 @@ static int write_query(const json_t *object, char *out, struct refusal *r)
 			return refuse(r, 422, "bad_field", key,
 				      "%s takes a text of at most %d bytes, or a whole number", key,
 				      QUERY_VALUE_MAX);
-		out += sprintf(out, "&%s=", key);
+		out += sprintf(out, "&%s=", query_names[i].parameter);
 		for (; *text; text++)
 			out += sprintf(out, "%%%02x", (unsigned char)*text);
 	}
@@ -358,7 +545,7 @@ static int check_id(const struct op *op, const char *id, struct refusal *r)
 		      op->name);
 }
 
-static void ask(struct connection *c, const json_t *object, const json_t *tag)
+static void ask(struct connection *c, const json_t *object, struct span tag)
 {
 	const struct op *op = find_op(json_string_value(json_object_get(object, "op")));
 	const char *id = json_string_value(json_object_get(object, "id"));
@@ -368,7 +555,7 @@ static void ask(struct connection *c, const json_t *object, const json_t *tag)
 
 	if (!op) {
 		refuse(&r, 422, "unknown_op", "op",
-		       "op takes show, result, why, cancel, retry, list, workers, queues, types or stats");
+		       "op takes show, result, why, attempts, cancel, retry, list, workers, queues, types or stats");
 		refuse_line(c, tag, &r);
 		return;
 	}
@@ -406,6 +593,13 @@ static bool on_ended(struct connection *c)
 	const struct session *s = c->state;
 
 	return !list_empty(&s->lines);
+}
+
+static bool holds(const struct connection *c)
+{
+	const struct session *s = c->state;
+
+	return s->held > 0;
 }
 
 static void on_closed(struct connection *c)

@@ -1,6 +1,6 @@
 #include "front_records.h"
+#include "job_view.h"
 #include "log.h"
-#include "submit.h"
 #include "verbs.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -11,25 +11,29 @@ struct session {
 	struct job_fields fields;
 	struct buf options; /* the text that `fields` came from */
 	struct list asks;   /* struct ask under way */
-	unsigned ask_count;
+	unsigned ask_count; /* of them, requests */
+	unsigned held;      /* of them, acknowledgements that wait for a commit */
 };
 
+/* A request, or a submission whose acknowledgement waits for a commit, or whose job is another's: its end is looked for. */
 struct ask {
 	struct list mates;
 	struct connection *connection;
 	uint64_t tag;
+	bool is_request, is_held, wants_accepted, wants_end;
 	struct verb_request request;
 };
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
+static bool holds(const struct connection *c);
 static void on_finished(struct connection *c, struct job *job);
 static void take(struct connection *c, const struct record *r);
 static void submit(struct connection *c, const struct record *r);
 static void ask(struct connection *c, const struct record *r);
 
 static const struct protocol records_protocol = {
-	.name = "records", .input = on_input, .finished = on_finished, .closed = on_closed
+	.name = "records", .input = on_input, .holds = holds, .finished = on_finished, .closed = on_closed
 };
 
 int records_open(struct broker *b, int fd)
@@ -38,7 +42,7 @@ int records_open(struct broker *b, int fd)
 
 	if (!s)
 		return -ENOMEM;
-	job_fields_defaults(&s->fields);
+	fields_defaults(&s->fields);
 	list_init(&s->asks);
 	int r = connection_open(&b->connections, fd, &records_protocol, s);
 
@@ -126,65 +130,76 @@ static int recall(struct connection *c, const struct record_submit *s, struct re
 		       (struct span){ buf_data(&session->options), buf_size(&session->options) }))
 		return 0;
 	buf_clear(&session->options);
-	job_fields_defaults(&session->fields);
+	fields_done(&session->fields);
+	fields_defaults(&session->fields);
 	if (s->options.size == 0)
 		return 0;
 	int error = json_read_object(s->options, "options", &object, r);
 
 	if (error < 0)
 		return error;
-	error = job_fields_read(object, false, &fields, r);
+	error = fields_read(object, false, &fields, r);
 	json_decref(object);
 	if (error < 0)
 		return error;
-	if (buf_append(&session->options, s->options.data, s->options.size) < 0)
+	if (buf_append(&session->options, s->options.data, s->options.size) < 0) {
+		fields_done(&fields);
 		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
+	}
 	session->fields = fields;
 	return 0;
 }
 
-static void submit(struct connection *c, const struct record *r)
+static struct ask *ask_new(struct connection *c, uint64_t tag)
 {
-	const struct record_submit *s = &r->submit;
-	struct session *session = c->state;
-	bool pushed = s->flags & SUBMIT_WANT_RESULT;
-	const struct submit_origin origin = { .client = pushed ? c->name + 1 : 0,
-					      .tag = r->ref,
-					      .waits = pushed };
-	struct refusal refusal;
-	struct job *job;
+	struct session *s = c->state;
+	struct ask *a = calloc(1, sizeof(*a));
 
-	if (recall(c, s, &refusal) < 0 || submit_job(c->broker, session->type, &session->fields,
-						     s->args, NULL, &origin, &job, &refusal) < 0) {
-		refuse_record(c, r->ref, &refusal);
-		return;
+	if (!a) {
+		connection_close(c);
+		return NULL;
 	}
-	if (s->flags & SUBMIT_WANT_ACCEPTED)
-		put(c, &(struct record){
-			       .kind = RECORD_ACCEPTED,
-			       .ref = r->ref,
-			       .accepted = { .id = job->id, .durability = DURABILITY_MEMORY } });
+	a->connection = c;
+	a->tag = tag;
+	a->request.broker = c->broker;
+	list_push_back(&s->asks, &a->mates);
+	return a;
 }
 
-static struct span text_of(const struct bytes *b)
+static void ask_free(struct ask *a)
 {
-	return b ? (struct span){ b->data, b->size } : (struct span){ 0 };
+	struct session *s = a->connection->state;
+
+	s->ask_count -= a->is_request;
+	s->held -= a->is_held;
+	verb_forget(&a->request);
+	list_remove(&a->mates);
+	free(a);
 }
 
-static void on_finished(struct connection *c, struct job *job)
+static void put_accepted(struct connection *c, uint64_t tag, const struct ack *ack)
+{
+	put(c, &(struct record){ .kind = RECORD_ACCEPTED,
+				 .ref = tag,
+				 .accepted = { .id = ack->id, .durability = ack_durability(ack) } });
+}
+
+/* ---- the end of a job ---- */
+
+static void put_finished(struct connection *c, uint64_t tag, const struct job_facts *f)
 {
 	struct record r = { .kind = RECORD_FINISHED,
-			    .ref = job->tag,
-			    .finished = { .id = job->id,
-					  .state = job->state,
-					  .attempts = job->attempts,
-					  .elapsed_us = job->elapsed_us,
-					  .meta = text_of(job->meta),
-					  .body = text_of(job->body) } };
+			    .ref = tag,
+			    .finished = { .id = f->id,
+					  .state = f->state,
+					  .attempts = f->attempts,
+					  .elapsed_us = f->elapsed_us,
+					  .meta = f->meta,
+					  .body = f->body } };
 
-	if (job->error && job->state != JOB_SUCCEEDED) {
-		r.finished.code = span_of(job->error->code);
-		r.finished.message = span_of(job->error->message);
+	if (f->has_error && f->state != JOB_SUCCEEDED) {
+		r.finished.code = f->error_code;
+		r.finished.message = f->error_message;
 	}
 	if (record_size(&r) > RECORD_MAX) {
 		r.finished.state = JOB_FAILED; /* as far as this client is concerned */
@@ -196,15 +211,133 @@ static void on_finished(struct connection *c, struct job *job)
 	put(c, &r);
 }
 
-static void ask_free(struct ask *a)
+static void on_finished(struct connection *c, struct job *job)
 {
-	struct session *s = a->connection->state;
+	struct job_facts f;
 
-	s->ask_count--;
-	verb_forget(&a->request);
-	list_remove(&a->mates);
-	free(a);
+	facts_of_job(c->broker, job, &f);
+	put_finished(c, job->tag, &f);
 }
+
+static void answer_found(struct ask *a, const struct found *found)
+{
+	struct connection *c = a->connection;
+	uint64_t tag = a->tag;
+	struct job_facts f;
+	struct refusal r;
+
+	if (found->error < 0) {
+		ask_free(a);
+		refuse(&r, 503, "store_failed", "", "the store can't be read: ask again later");
+		refuse_record(c, tag, &r);
+		return;
+	}
+	verb_facts(&a->request, found, &f);
+	if (found->job)
+		engine_delivered(c->broker->engine, found->job);
+	ask_free(a); /* first: putting may close the connection, and that frees those under way */
+	put_finished(c, tag, &f);
+}
+
+static void on_end(struct job_wait *w, struct job *job, enum job_wait_end end)
+{
+	struct ask *a = container_of(container_of(w, struct verb_request, wait), struct ask, request);
+
+	if (end == WAIT_FINISHED)
+		answer_found(a, &(struct found){ .job = job });
+}
+
+static void on_found(struct lookup *l, const struct found *found)
+{
+	struct ask *a = container_of(container_of(l, struct verb_request, lookup), struct ask, request);
+	struct connection *c = a->connection;
+
+	if (!found->job || !job_is_awaited(found->job))
+		answer_found(a, found);
+	else if (job_wait_start(c->broker, &a->request.wait, found->job, TIME_NEVER, on_end) < 0)
+		connection_close(c);
+}
+
+/* ---- submissions ---- */
+
+static void on_safe(struct keep_hold *h, int error)
+{
+	struct verb_request *q = container_of(h, struct verb_request, hold);
+	struct ask *a = container_of(q, struct ask, request);
+	struct connection *c = a->connection;
+	struct broker *b = q->broker;
+	uint64_t tag = a->tag, name = c->name;
+	struct ack ack = q->ack;
+	bool wants_accepted = a->wants_accepted;
+	struct session *s = c->state;
+	struct refusal r;
+
+	s->held--;
+	a->is_held = false;
+	connection_out(c); /* it may have waited for this to be closed */
+	if (error < 0)
+		keep_unknown(&r);
+	else
+		error = ack_settle(b, &ack, &r);
+	if (error < 0) {
+		ask_free(a);
+		refuse_record(c, tag, &r);
+		return;
+	}
+	/* Its own job finds its client by itself. */
+	if (!a->wants_end || !ack.duplicate)
+		ask_free(GA_TAKE_PTR(a));
+	if (wants_accepted)
+		put_accepted(c, tag, &ack);
+	if (a && connection_find(&b->connections, name))
+		lookup_start(b, &q->lookup, &ack.id, on_found);
+}
+
+static void accept(struct connection *c, uint64_t tag, unsigned flags, const struct submitted *submitted)
+{
+	struct session *session = c->state;
+	struct ack ack;
+	struct ask *a;
+
+	ack_of(submitted, &ack);
+	if (!ack.durable && flags & SUBMIT_WANT_ACCEPTED)
+		put_accepted(c, tag, &ack);
+	if (!ack.durable && !(ack.duplicate && flags & SUBMIT_WANT_RESULT))
+		return;
+	a = c->closed ? NULL : ask_new(c, tag);
+	if (!a)
+		return;
+	a->request.ack = ack;
+	a->wants_accepted = flags & SUBMIT_WANT_ACCEPTED;
+	a->wants_end = flags & SUBMIT_WANT_RESULT;
+	if (ack.durable) {
+		session->held++;
+		a->is_held = true;
+		keep_hold(c->broker, &a->request.hold, on_safe);
+	} else {
+		lookup_start(c->broker, &a->request.lookup, &ack.id, on_found);
+	}
+}
+
+static void submit(struct connection *c, const struct record *r)
+{
+	const struct record_submit *s = &r->submit;
+	struct session *session = c->state;
+	bool pushed = s->flags & SUBMIT_WANT_RESULT;
+	const struct submit_origin origin = { .client = pushed ? c->name + 1 : 0,
+					      .tag = r->ref,
+					      .waits = pushed };
+	struct submitted submitted;
+	struct refusal refusal;
+
+	if (recall(c, s, &refusal) < 0 || submit_job(c->broker, session->type, &session->fields,
+						     s->args, NULL, &origin, &submitted, &refusal) < 0)
+		refuse_record(c, r->ref, &refusal);
+	else
+		accept(c, r->ref, s->flags, &submitted);
+}
+
+/* ---- requests ---- */
 
 static void on_answer(struct verb_request *q, const struct verb_answer *answer)
 {
@@ -242,14 +375,10 @@ static void ask(struct connection *c, const struct record *r)
 		refuse_record(c, r->ref, &refusal);
 		return;
 	}
-	struct ask *a = calloc(1, sizeof(*a));
+	struct ask *a = ask_new(c, r->ref);
 
-	if (!a) {
-		connection_close(c);
+	if (!a)
 		return;
-	}
-	a->connection = c;
-	a->tag = r->ref;
 	a->request = (struct verb_request){
 		.broker = c->broker, .method = q->method, .path = q->target, .body = q->body
 	};
@@ -259,9 +388,16 @@ static void ask(struct connection *c, const struct record *r)
 		a->request.path.size = (size_t)(mark - q->target.data);
 		a->request.query = (struct span){ mark + 1, q->target.size - a->request.path.size - 1 };
 	}
-	list_push_back(&s->asks, &a->mates);
+	a->is_request = true;
 	s->ask_count++;
 	verb_ask(&a->request);
+}
+
+static bool holds(const struct connection *c)
+{
+	const struct session *s = c->state;
+
+	return s->held > 0;
 }
 
 static void on_closed(struct connection *c)
@@ -271,6 +407,7 @@ static void on_closed(struct connection *c)
 	LIST_FOREACH(node, &s->asks)
 		ask_free(LIST_ENTRY(node, struct ask, mates));
 	broker_client_gone(c->broker, c->name + 1);
+	fields_done(&s->fields);
 	buf_done(&s->options);
 	free(s);
 }

@@ -1,26 +1,31 @@
 #include "job_view.h"
 #include "clock.h"
+#include "json_slice.h"
 #include "json_write.h"
 #include "text.h"
 #include <signal.h>
 #include <stdlib.h>
 
-static void put_error(const struct job *job, struct buf *out);
-static void put_args(struct broker *b, const struct job *job, struct buf *out);
-static void put_result(const struct job *job, struct buf *out);
-static void put_body(const struct bytes *body, struct buf *out);
+static void put_args(const struct job_facts *f, struct buf *out);
+static void put_result(const struct job_facts *f, struct buf *out);
+static void put_body(struct span body, struct buf *out);
 
-void job_view(struct broker *b, const struct job *job, enum job_detail detail, struct buf *out)
+void job_view(const struct job_facts *f, enum job_detail detail, struct buf *out)
 {
 	json_put_literal(out, "{");
-	job_view_members(b, job, detail, out);
+	job_view_members(f, detail, out);
 	json_put_literal(out, "}");
+}
+
+static void put_span(struct buf *out, const char *key, struct span value)
+{
+	json_put_key(out, key);
+	json_put_string(out, value);
 }
 
 static void put_text(struct buf *out, const char *key, const char *value)
 {
-	json_put_key(out, key);
-	json_put_string(out, span_of(value));
+	put_span(out, key, span_of(value));
 }
 
 static void put_integer(struct buf *out, const char *key, int64_t value)
@@ -29,126 +34,174 @@ static void put_integer(struct buf *out, const char *key, int64_t value)
 	json_put_integer(out, value);
 }
 
-static void put_instant(struct broker *b, struct buf *out, const char *key, int64_t at)
+static void put_instant(struct buf *out, const char *key, int64_t wall)
 {
-	if (at == 0)
+	if (wall == 0 || wall == TIME_NEVER)
 		return;
 	json_put_key(out, key);
-	json_put_instant(out, at + b->wall_offset);
+	json_put_instant(out, wall);
 }
 
-static void put_details(struct broker *b, const struct job *job, struct buf *out)
+static void put_tags(struct span tags, struct buf *out)
+{
+	if (tags.size < 2)
+		return;
+	json_put_key(out, "tags");
+	json_put_literal(out, "[");
+	for (const char *at = tags.data + 1, *end = tags.data + tags.size; at < end;) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+
+		if (!stop)
+			break;
+		json_put_separator(out);
+		json_put_string(out, (struct span){ at, (size_t)(stop - at) });
+		at = stop + 1;
+	}
+	json_put_literal(out, "]");
+}
+
+static void put_times(const struct job_facts *f, struct buf *out)
+{
+	put_instant(out, "accepted_at", f->accepted_wall);
+	if (f->state == JOB_SCHEDULED || f->state == JOB_RETRYING)
+		put_instant(out, "due_at", f->due_wall);
+	put_instant(out, "deadline_at", f->deadline_wall);
+	put_instant(out, "started_at", f->started_wall);
+	put_instant(out, "finished_at", f->finished_wall);
+}
+
+static void put_details(const struct job_facts *f, struct buf *out)
 {
 	char timeout[DURATION_TEXT_SIZE];
 
-	put_text(out, "type", type_at(b->types, job->profile->type)->name);
-	put_text(out, "queue", job_queue_name(job));
-	put_integer(out, "priority", job->profile->priority);
-	put_integer(out, "attempts", job->attempts);
+	put_span(out, "type", f->type_name);
+	put_span(out, "queue", f->queue);
+	put_integer(out, "priority", f->priority);
+	put_tags(f->tags, out);
+	if (f->key.size)
+		put_span(out, "idempotency_key", f->key);
+	if (f->limit_key.size)
+		put_span(out, "limit_key", f->limit_key);
+	put_integer(out, "attempts", f->attempts);
 	json_put_key(out, "retries");
 	json_put_literal(out, "{");
-	put_integer(out, "max", job->profile->retries.max);
+	put_integer(out, "max", f->retries_max);
 	json_put_literal(out, "}");
-	put_text(out, "timeout", duration_format(job->profile->timeout_ms * NSEC_PER_MSEC, timeout));
-	json_put_key(out, "accepted_at");
-	json_put_instant(out, uuid7_ms(&job->id) * NSEC_PER_MSEC);
-	put_instant(b, out, "started_at", job->started_at);
-	put_instant(b, out, "finished_at", job->finished_at);
-	if (job->attempts > 0) {
+	put_text(out, "timeout", duration_format(f->timeout_ms * NSEC_PER_MSEC, timeout));
+	put_times(f, out);
+	if (f->attempts > 0) {
 		json_put_key(out, "elapsed_ms");
-		json_put_milliseconds(out, job->elapsed_us * NSEC_PER_USEC);
-		put_integer(out, "worker", job->slot);
+		json_put_milliseconds(out, f->elapsed_us * NSEC_PER_USEC);
+		put_integer(out, "worker", f->slot);
 	}
-	if (job->error)
-		put_error(job, out);
+	if (f->has_error)
+		error_view(f->error_code, f->error_message, f->error_signal, out);
 }
 
-void job_view_members(struct broker *b, const struct job *job, enum job_detail detail, struct buf *out)
+void job_view_members(const struct job_facts *f, enum job_detail detail, struct buf *out)
 {
 	char id[UUID_TEXT_SIZE];
 
-	uuid_format(&job->id, id);
+	uuid_format(&f->id, id);
 	put_text(out, "id", id);
-	put_text(out, "state", job_state_name(job->state));
-	put_text(out, "durability", job_durability_name(job->profile->durability));
+	put_text(out, "state", job_state_name(f->state));
+	put_text(out, "durability", job_durability_name(f->durability));
 	if (detail == VIEW_ACK)
 		return;
-	put_details(b, job, out);
+	put_details(f, out);
 	if (detail == VIEW_LINE)
 		return;
-	put_args(b, job, out);
-	put_result(job, out);
+	put_args(f, out);
+	put_result(f, out);
 }
 
-static void put_error(const struct job *job, struct buf *out)
+void error_view(struct span code, struct span message, int signal_number, struct buf *out)
 {
 	json_put_key(out, "error");
 	json_put_literal(out, "{");
-	put_text(out, "code", job->error->code);
-	put_text(out, "message", job->error->message);
-	if (job->error->signal) {
+	put_span(out, "code", code);
+	put_span(out, "message", message);
+	if (signal_number) {
 		char name[32];
-
-		const char *known = sigabbrev_np(job->error->signal);
+		const char *known = sigabbrev_np(signal_number);
 
 		if (known)
 			snprintf(name, sizeof(name), "SIG%s", known);
 		else
-			snprintf(name, sizeof(name), "%d", job->error->signal);
+			snprintf(name, sizeof(name), "%d", signal_number);
 		put_text(out, "signal", name);
 	}
 	json_put_literal(out, "}");
 }
 
-/* Arguments were checked when they came in; secrets are shown as "[redacted]". */
-static void put_args(struct broker *b, const struct job *job, struct buf *out)
+/* Members that hold no secret stay as they were written. */
+static void put_redacted(const struct job_type *type, struct span text, struct buf *out)
 {
-	const struct job_type *type = type_at(b->types, job->profile->type);
-	struct span text = job->args ? (struct span){ job->args->data, job->args->size } : SPAN("{}");
-	char *redacted = NULL;
+	struct refusal unused;
+	const char *key;
+	json_t *args, *shown, *value;
 
+	if (json_read_object(text, "args", &args, &unused) < 0) {
+		json_put_literal(out, "{}");
+		return;
+	}
+	shown = json_deep_copy(args);
+	type_redact(type, shown);
+	json_put_literal(out, "{");
+	json_object_foreach(shown, key, value)
+	{
+		struct span own = json_member_text(text, span_of(key));
+		char *redacted = NULL;
+
+		if (own.size == 0 || !json_equal(value, json_object_get(args, key)))
+			redacted = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		json_put_key(out, key);
+		json_put_raw(out, redacted ? span_of(redacted) : own.size ? own : SPAN("null"));
+		free(redacted);
+	}
+	json_put_literal(out, "}");
+	json_decref(shown);
+	json_decref(args);
+}
+
+/* Arguments were checked when they came in; secrets are shown as "[redacted]". Without its type nobody knows them. */
+static void put_args(const struct job_facts *f, struct buf *out)
+{
+	if (f->args_away || (!f->type && f->args.size))
+		return;
 	json_put_key(out, "args");
-	if (job->args && type_has_secrets(type)) {
-		struct refusal unused;
-		json_t *args;
-
-		if (json_read_object(text, "args", &args, &unused) == 0) {
-			type_redact(type, args);
-			redacted = json_dumps(args, JSON_COMPACT);
-			json_decref(args);
-		}
-		text = redacted ? span_of(redacted) : SPAN("{}");
-	}
-	json_put_raw(out, text);
-	free(redacted);
+	if (f->args.size && type_has_secrets(f->type))
+		put_redacted(f->type, f->args, out);
+	else
+		json_put_raw(out, f->args.size ? f->args : SPAN("{}"));
 }
 
-static void put_result(const struct job *job, struct buf *out)
+static void put_result(const struct job_facts *f, struct buf *out)
 {
-	if (job->meta) {
+	if (f->meta.data) {
 		json_put_key(out, "result");
-		json_put_raw(out, (struct span){ job->meta->data, job->meta->size });
+		json_put_raw(out, f->meta);
 	}
-	if (job->body)
-		put_body(job->body, out);
+	if (f->body.data)
+		put_body(f->body, out);
 }
 
-static void put_body(const struct bytes *body, struct buf *out)
+static void put_body(struct span body, struct buf *out)
 {
-	if (utf8_valid(body->data, body->size)) {
+	if (utf8_valid(body.data, body.size)) {
 		json_put_key(out, "body");
-		json_put_string(out, (struct span){ body->data, body->size });
+		json_put_string(out, body);
 		return;
 	}
 	char *at;
 
 	json_put_key(out, "body_base64");
 	json_put_literal(out, "\"");
-	at = buf_reserve(out, BASE64_SIZE(body->size));
+	at = buf_reserve(out, BASE64_SIZE(body.size));
 	if (!at)
 		abort();
-	base64_encode(body->data, body->size, at);
-	buf_grew(out, BASE64_SIZE(body->size) - 1);
+	base64_encode(body.data, body.size, at);
+	buf_grew(out, BASE64_SIZE(body.size) - 1);
 	json_put_literal(out, "\"");
 }
 
@@ -249,12 +302,12 @@ static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 	json_put_string(out, span_of(text));
 }
 
-void job_why(struct broker *b, const struct job *job, struct buf *out)
+void job_why(struct broker *b, const struct job_facts *f, const struct job *job, struct buf *out)
 {
 	char waited[DURATION_TEXT_SIZE], text[512];
 	int64_t now = clock_boottime();
 
-	switch ((enum job_state)job->state) {
+	switch (job ? f->state : 0) {
 	case JOB_READY:
 		if (job->suspect)
 			why_suspect(job, out);
@@ -271,6 +324,12 @@ void job_why(struct broker *b, const struct job *job, struct buf *out)
 		snprintf(text, sizeof(text), "it is to start in %s",
 			 for_how_long(MAX(engine_due(b->engine, job) - now, 0), waited));
 		break;
+	case JOB_ACCEPTED:
+		snprintf(text, sizeof(text), "the store is to say whether its idempotency key is new");
+		break;
+	case JOB_BLOCKED:
+		snprintf(text, sizeof(text), "its group lets it start later");
+		break;
 	case JOB_RETRYING:
 		snprintf(text, sizeof(text),
 			 "attempt %u failed (%.32s: %.200s); the next one is in %s", job->attempts,
@@ -278,8 +337,9 @@ void job_why(struct broker *b, const struct job *job, struct buf *out)
 			 for_how_long(MAX(engine_due(b->engine, job) - now, 0), waited));
 		break;
 	default:
-		snprintf(text, sizeof(text), "it has finished: %s%s%.300s", job_state_name(job->state),
-			 job->error ? ": " : "", job->error ? job->error->message : "");
+		snprintf(text, sizeof(text), "it has finished: %s%s%.*s", job_state_name(f->state),
+			 f->has_error ? ": " : "", (int)MIN(f->error_message.size, (size_t)300),
+			 f->error_message.data ? f->error_message.data : "");
 	}
 	json_put_string(out, span_of(text));
 }

@@ -64,19 +64,25 @@ void job_wait_stop(struct job_wait *w)
 		leave(w);
 }
 
+bool job_is_awaited(const struct job *job)
+{
+	return !job_state_is_final(job->state) || job->untold;
+}
+
 static void on_limit(struct loop_timer *t)
 {
 	struct job_wait *w = container_of(t, struct job_wait, limit);
 	struct broker *b = w->broker;
 	struct job *job;
 
-	leave(w);
+	/* If it left already, its end is on the way to the store, and is told in a moment. */
 	if (engine_find(broker_engine(b), &w->id, &job) < 0)
-		abort(); /* a job that is waited for hasn't been told of, and so hasn't left */
-	w->fn(w, job, job_state_is_final(job->state)); /* it may have ended in this very turn */
+		return;
+	leave(w);
+	w->fn(w, job, WAIT_OVER);
 }
 
-void job_waits_tell(struct broker *b, struct job *job)
+void job_waits_tell(struct broker *b, struct job *job, enum job_wait_end end)
 {
 	struct job_wait *w;
 
@@ -84,6 +90,6 @@ void job_waits_tell(struct broker *b, struct job *job)
 		return;
 	while ((w = map_get(&b->waits, uuid_hash(&job->id), &job->id))) {
 		leave(w);
-		w->fn(w, job, true);
+		w->fn(w, job, end);
 	}
 }

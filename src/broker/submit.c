@@ -1,203 +1,22 @@
 #include "submit.h"
 #include "clock.h"
 #include "json_slice.h"
+#include "keep.h"
 #include "text.h"
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 
-/* The fields of a job, in the order in which messages list them. */
-enum field {
-	FIELD_TYPE,
-	FIELD_ARGS,
-	FIELD_QUEUE,
-	FIELD_PRIORITY,
-	FIELD_TIMEOUT,
-	FIELD_RETRIES,
-	FIELD_DURABILITY,
-	FIELD_DETACH,
-	FIELD_RESULT_TTL,
-	FIELD_COUNT
-};
-
-#define MAX_TTL 31536000.0  /* a year, in seconds */
 #define ARGS_MAX (1u << 20) /* with them a job must fit into a record */
 _Static_assert(ARGS_MAX + 4096 <= RECORD_MAX, "a job's record has other fields, too");
 
-static const struct ga_param job_params[FIELD_COUNT + 1] = {
-	[FIELD_TYPE] = { "type", GA_TEXT, GA_REQUIRED, NULL, 1, 64, NULL, NULL, "the job type" },
-	[FIELD_ARGS] = { "args", GA_OBJECT, 0, "{}", 0, 0, NULL, NULL, "its arguments" },
-	[FIELD_QUEUE] = { "queue", GA_TEXT, 0, "\"default\"", 1, 64, NULL, NULL, "the queue's name" },
-	[FIELD_PRIORITY] = { "priority", GA_INTEGER, 0, "0", -100, 100, NULL, NULL, "higher first" },
-	[FIELD_TIMEOUT] = { "timeout", GA_DURATION, 0, "\"30s\"", 0.001, 2592000, "s", NULL,
-			    "of one attempt" },
-	[FIELD_RETRIES] = { "retries", GA_ANY, 0, NULL, 0, 0, NULL, NULL, "how often, or an object" },
-	[FIELD_DURABILITY] = { "durability", GA_CHOICE, 0, "\"memory\"", 0, 0, NULL,
-			       "memory|write|fsync", "how it is kept" },
-	[FIELD_DETACH] = { "detach", GA_BOOLEAN, 0, "false", 0, 0, NULL, NULL,
-			   "goes on when its client leaves" },
-	[FIELD_RESULT_TTL] = { "result_ttl", GA_DURATION, 0, NULL, 0, MAX_TTL, "s", NULL,
-			       "how long the result is kept" },
-};
-
-enum retry_field {
-	RETRY_MAX,
-	RETRY_INITIAL,
-	RETRY_FACTOR,
-	RETRY_MAXIMUM,
-	RETRY_JITTER,
-	RETRY_COUNT
-};
-
-static const struct ga_param retry_params[RETRY_COUNT + 1] = {
-	[RETRY_MAX] = { "max", GA_INTEGER, 0, "5", 0, 1000, NULL, NULL, "further attempts" },
-	[RETRY_INITIAL] = { "initial", GA_DURATION, 0, "\"1s\"", 0, 86400, "s", NULL,
-			    "wait before the first retry" },
-	[RETRY_FACTOR] = { "factor", GA_NUMBER, 0, "2", 1, 100, NULL, NULL, "growth of the wait" },
-	[RETRY_MAXIMUM] = { "maximum", GA_DURATION, 0, "\"1h\"", 0, 2592000, "s", NULL, "longest wait" },
-	[RETRY_JITTER] = { "jitter", GA_NUMBER, 0, "0.2", 0, 1, NULL, NULL, "random part of the wait" },
-};
-
-static const struct retry_policy default_retries = {
-	.max = 5, .initial_ms = 1000, .maximum_ms = 3600 * 1000, .factor = 2, .jitter = 0.2F
-};
-
-static const struct ga_param *find_param(const struct ga_param *params, const char *name)
-{
-	for (; params->name; params++) {
-		if (strcmp(params->name, name) == 0)
-			return params;
-	}
-	return NULL;
-}
-
-/* Every key of the object is a row of the table, and its value fits. */
-static int check_fields(const struct ga_param *params, const char *prefix, const json_t *object,
-			struct refusal *r)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
-		const struct ga_param *param = find_param(params, key);
-		char field[64], known[192] = "";
-
-		if (param) {
-			int error = param_check(param, prefix, value, r);
-
-			if (error < 0)
-				return error;
-			continue;
-		}
-		for (const struct ga_param *p = params; p->name; p++) {
-			strncat(known, p == params ? "" : " ", sizeof(known) - strlen(known) - 1);
-			strncat(known, p->name, sizeof(known) - strlen(known) - 1);
-		}
-		snprintf(field, sizeof(field), "%s%.40s", prefix, key);
-		return refuse(r, 422, "unknown_field", field,
-			      "unknown field \"%s%.40s\": known are %s", prefix, key, known);
-	}
-	return 0;
-}
-
-static uint32_t as_ms(int64_t ns)
-{
-	return (uint32_t)MIN(MAX(ns / NSEC_PER_MSEC, 1), (int64_t)UINT32_MAX);
-}
-
-static int read_retries(const json_t *value, struct retry_policy *ret_policy, struct refusal *r)
-{
-	struct retry_policy p = default_retries;
-	const json_t *v;
-
-	if (json_is_integer(value)) {
-		int error = param_check(&retry_params[RETRY_MAX], "retries.", value, r);
-
-		if (error < 0)
-			return error;
-		p.max = (uint16_t)json_integer_value(value);
-		*ret_policy = p;
-		return 0;
-	}
-	if (!json_is_object(value))
-		return refuse(r, 422, "bad_field", "retries",
-			      "retries takes a number from 0 to 1000, or an object like "
-			      "{\"max\": 5, \"initial\": \"1s\", \"factor\": 2}");
-	int error = check_fields(retry_params, "retries.", value, r);
-
-	if (error < 0)
-		return error;
-	if ((v = json_object_get(value, "max")))
-		p.max = (uint16_t)json_integer_value(v);
-	if ((v = json_object_get(value, "initial")))
-		p.initial_ms = as_ms(param_duration(v));
-	if ((v = json_object_get(value, "factor")))
-		p.factor = (float)json_number_value(v);
-	if ((v = json_object_get(value, "maximum")))
-		p.maximum_ms = as_ms(param_duration(v));
-	if ((v = json_object_get(value, "jitter")))
-		p.jitter = (float)json_number_value(v);
-	*ret_policy = p;
-	return 0;
-}
-
-static int read_durability(const json_t *value, struct refusal *r)
-{
-	const char *name = json_string_value(value);
-
-	if (strcmp(name, "memory") == 0)
-		return 0;
-	return refuse(r, 422, "durability_unavailable", "durability",
-		      "durability \"%s\" needs a store, and this daemon keeps jobs in memory: use \"memory\"",
-		      name);
-}
-
-static int read_queue(const json_t *value, struct job_fields *f, struct refusal *r)
-{
-	const char *name = json_string_value(value);
-
-	if (!name_valid(name, strlen(name)))
-		return refuse(r, 422, "bad_field", "queue",
-			      "queue \"%s\": takes 1 to 64 letters, digits, '.', '_' or '-', not starting with '.'",
-			      name);
-	f->queue_size = strlen(name);
-	memcpy(f->queue_text, name, f->queue_size);
-	return 0;
-}
-
-void job_fields_defaults(struct job_fields *ret_fields)
-{
-	*ret_fields = (struct job_fields){ .timeout_ms = 30000, .retries = default_retries };
-}
-
-int job_fields_read(const json_t *object, bool whole, struct job_fields *ret_fields, struct refusal *r)
-{
-	struct job_fields f;
-	const json_t *v;
-	int error = check_fields(whole ? job_params : job_params + FIELD_QUEUE, "", object, r);
-
-	job_fields_defaults(&f);
-	if (error == 0 && (v = json_object_get(object, "queue")))
-		error = read_queue(v, &f, r);
-	if (error == 0 && (v = json_object_get(object, "retries"))) {
-		error = read_retries(v, &f.retries, r);
-		f.has_retries = true;
-	}
-	if (error == 0 && (v = json_object_get(object, "durability")))
-		error = read_durability(v, r);
-	if (error < 0)
-		return error;
-	if ((v = json_object_get(object, "priority")))
-		f.priority = (int8_t)json_integer_value(v);
-	if ((v = json_object_get(object, "timeout")))
-		f.timeout_ms = as_ms(param_duration(v));
-	if ((v = json_object_get(object, "detach")))
-		f.detach = json_is_true(v);
-	if ((v = json_object_get(object, "result_ttl")))
-		f.result_ttl = MAX(param_duration(v), 1);
-	*ret_fields = f;
-	return 0;
-}
+static int read_args(const struct job_type *type, struct span *args, const json_t **tree,
+		     json_t **ret_parsed, struct refusal *r);
+static int choose_durability(const struct broker *b, const struct job_fields *f, bool waits,
+			     enum job_durability *ret_durability, struct refusal *r);
+static void set_times(const struct broker *b, const struct job_fields *f, struct submission *s);
+static void set_keys(const struct job_type *type, const struct job_fields *f, const json_t *args,
+		     struct prepared *p);
 
 int submit_type(struct broker *b, struct span name, const struct job_type **ret_type, struct refusal *r)
 {
@@ -217,30 +36,229 @@ int submit_type(struct broker *b, struct span name, const struct job_type **ret_
 	return 0;
 }
 
-static int check_args(const struct job_type *type, struct span *args, const json_t *tree,
-		      struct refusal *r)
+static int check_state(const struct broker *b, enum job_durability durability, struct refusal *r)
 {
+	if (b->draining)
+		return refuse(r, 503, "draining", "",
+			      "this daemon is shutting down: submit to another, or again in a moment");
+	if (b->failed) {
+		refuse(r, 503, "store_failed", "", "the store has failed: try again in a moment");
+		r->retry_after_ms = 1000;
+		return -EINVAL;
+	}
+	if (durability != DURABILITY_MEMORY && keep_is_full(b)) {
+		refuse(r, 429, "store_busy", "",
+		       "as much waits for the disk as may (store.queue_bytes): try again later");
+		r->retry_after_ms = 1000;
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void fill(struct broker *b, const struct job_type *type, const struct job_fields *f,
+		 const struct submit_origin *origin, struct submission *s)
+{
+	bool durable = s->durability != DURABILITY_MEMORY;
+
+	s->type = type->index;
+	s->job_class = type->job_class;
+	s->queue = (struct span){ f->queue, f->queue_size };
+	s->priority = f->priority;
+	s->detached = f->detach || durable;
+	s->at_most_once = f->at_most_once;
+	s->timeout_ms = f->timeout_ms;
+	s->retries = f->retries;
+	s->client = origin->client;
+	s->tag = origin->tag;
+	s->result_ttl = f->result_ttl;
+	s->failed_ttl = f->failed_ttl;
+	s->limit_key = (struct span){ f->limit_key, f->limit_key_size };
+	if (!f->has_retries && (origin->waits || f->at_most_once))
+		s->retries.max = 0;
+	buf_clear(&b->options);
+	fields_options(f, durable, origin->waits, &b->options);
+	s->options = (struct span){ buf_data(&b->options), buf_size(&b->options) };
+	set_times(b, f, s);
+}
+
+int submit_prepare(struct broker *b, const struct job_type *type, const struct job_fields *fields,
+		   struct span args, const json_t *tree, const struct submit_origin *origin,
+		   struct prepared *ret_prepared, struct refusal *r)
+{
+	enum job_durability durability = DURABILITY_MEMORY;
 	json_t *parsed = NULL;
+	int error = read_args(type, &args, &tree, &parsed, r);
+
+	broker_engine(b);
+	if (error == 0)
+		error = choose_durability(b, fields, origin->waits, &durability, r);
+	if (error == 0)
+		error = check_state(b, durability, r);
+	if (error == 0) {
+		struct prepared *p = ret_prepared;
+
+		p->s = (struct submission){ .durability = durability };
+		p->args = args.size ? bytes_new(args.data, args.size) : NULL;
+		if (args.size && !p->args) {
+			error = refuse(r, 503, "no_memory", "",
+				       "the daemon is out of memory: try again later");
+		} else {
+			p->s.args = p->args;
+			fill(b, type, fields, origin, &p->s);
+			set_keys(type, fields, tree, p);
+		}
+	}
+	json_decref(parsed);
+	return error;
+}
+
+void prepared_done(struct prepared *p)
+{
+	bytes_unref(GA_TAKE_PTR(p->args));
+}
+
+static int read_args(const struct job_type *type, struct span *args, const json_t **tree,
+		     json_t **ret_parsed, struct refusal *r)
+{
 	int error = 0;
 
 	if (args->size > ARGS_MAX)
 		return refuse(r, 413, "args_too_large", "args",
 			      "the arguments have at most %u bytes", ARGS_MAX);
-
 	if (span_equal(*args, SPAN("{}")))
 		args->size = 0;
-	if (args->size > 0 && !tree)
-		error = json_read_object(*args, "args", &parsed, r);
+	if (args->size == 0)
+		*tree = NULL;
+	else if (!*tree)
+		error = json_read_object(*args, "args", ret_parsed, r);
+	if (*ret_parsed)
+		*tree = *ret_parsed;
 	if (error == 0 && (args->size > 0 || type->required))
-		error = type_check_args(type, args->size ? tree ? tree : parsed : NULL, r);
-	json_decref(parsed);
+		error = type_check_args(type, *tree, r);
 	return error;
 }
 
-/* There is no room for it now. */
-static int refuse_for_now(const struct broker *b, int error, struct refusal *r)
+static int choose_durability(const struct broker *b, const struct job_fields *f, bool waits,
+			     enum job_durability *ret_durability, struct refusal *r)
+{
+	enum job_durability durability = f->durability;
+
+	/* Keys are decided by the store: in memory alone they would be worth less than they promise. */
+	if (!f->has_durability)
+		durability = b->store && (!waits || f->at_most_once || f->key_size > 0)
+				     ? DURABILITY_FSYNC
+				     : DURABILITY_MEMORY;
+	if (!b->store && durability != DURABILITY_MEMORY)
+		return refuse(r, 422, "durability_unavailable", "durability",
+			      "durability \"%s\" needs a store, and this daemon keeps jobs in memory: use \"memory\"",
+			      job_durability_name(durability));
+	if (!b->store && f->at_most_once)
+		return refuse(r, 422, "durability_unavailable", "at_most_once",
+			      "at_most_once needs a store, and this daemon keeps jobs in memory");
+	*ret_durability = durability;
+	return 0;
+}
+
+/* The engine's time that is this wall time now; never 0, which is none. */
+static int64_t engine_time(const struct broker *b, int64_t wall)
+{
+	return wall == TIME_NEVER ? TIME_NEVER : MAX(wall - b->wall_offset, 1);
+}
+
+static void set_times(const struct broker *b, const struct job_fields *f, struct submission *s)
+{
+	if (f->delay)
+		s->due = time_add(b->now, f->delay);
+	else if (f->run_at_wall && engine_time(b, f->run_at_wall) > b->now)
+		s->due = engine_time(b, f->run_at_wall);
+	if (f->deadline)
+		s->deadline = time_add(b->now, f->deadline);
+	else if (f->deadline_wall)
+		s->deadline = engine_time(b, f->deadline_wall);
+}
+
+/* ---- keys ---- */
+
+static void digest_text(EVP_MD_CTX *hash, struct span text)
+{
+	/* Sizes keep one text's end from being another's beginning. */
+	if (EVP_DigestUpdate(hash, &text.size, sizeof(text.size)) != 1 ||
+	    EVP_DigestUpdate(hash, text.data, text.size) != 1)
+		abort();
+}
+
+static void digest_tree(EVP_MD_CTX *hash, const json_t *tree)
+{
+	char *text = tree ? json_dumps(tree, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	digest_text(hash, text ? span_of(text) : SPAN("{}"));
+	free(text);
+}
+
+static EVP_MD_CTX *digest_begin(void)
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+
+	if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+		abort();
+	return hash;
+}
+
+static void digest_end(EVP_MD_CTX *hash, uint8_t digest[16])
+{
+	uint8_t whole[32];
+
+	if (EVP_DigestFinal_ex(hash, whole, NULL) != 1)
+		abort();
+	memcpy(digest, whole, 16);
+	EVP_MD_CTX_free(hash);
+}
+
+static void make_unique_key(const struct job_type *type, const struct job_fields *f,
+			    const json_t *args, struct prepared *p)
+{
+	EVP_MD_CTX *hash = digest_begin();
+	uint8_t digest[16];
+	char *at = p->unique_key;
+
+	if (f->unique & UNIQUE_TYPE)
+		digest_text(hash, span_of(type->name));
+	if (f->unique & UNIQUE_ARGS)
+		digest_tree(hash, args);
+	if (f->unique & UNIQUE_QUEUE)
+		digest_text(hash, f->queue_size ? p->s.queue : SPAN("default"));
+	digest_end(hash, digest);
+	at += sprintf(at, "%u.", f->unique);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		at += sprintf(at, "%02x", digest[i]);
+	p->s.unique_key = span_of(p->unique_key);
+}
+
+static void set_keys(const struct job_type *type, const struct job_fields *f, const json_t *args,
+		     struct prepared *p)
+{
+	if (f->unique)
+		make_unique_key(type, f, args, p);
+	if (f->key_size == 0)
+		return;
+	EVP_MD_CTX *hash = digest_begin();
+
+	digest_text(hash, span_of(type->name));
+	digest_tree(hash, args);
+	digest_text(hash, (struct span){ (const char *)f->digest, sizeof(f->digest) });
+	digest_end(hash, p->s.payload);
+	p->s.key = (struct span){ f->key, f->key_size };
+}
+
+/* ---- to the engine ---- */
+
+/* There is no room for it now, or its key is another's. */
+int submit_refuse(const struct broker *b, int error, struct refusal *r)
 {
 	switch (error) {
+	case -ENOTUNIQ:
+		return refuse(r, 409, "key_reused", "idempotency_key",
+			      "this idempotency key was used for another job, with another payload");
 	case -ENOBUFS:
 		refuse(r, 429, "too_many_jobs", "",
 		       "%lld jobs are waiting or running, as many as max_jobs allows: try again later",
@@ -250,6 +268,10 @@ static int refuse_for_now(const struct broker *b, int error, struct refusal *r)
 		refuse(r, 429, "too_many_bytes", "args",
 		       "the arguments of waiting and running jobs take as much memory as args_bytes allows: "
 		       "try again later");
+		break;
+	case -EAGAIN:
+		refuse(r, 429, "too_many_pending", "",
+		       "as many jobs of its queue or limit key wait as may: try again later");
 		break;
 	case -ENOSPC:
 		refuse(r, 429, "too_many_queues", "queue",
@@ -264,40 +286,22 @@ static int refuse_for_now(const struct broker *b, int error, struct refusal *r)
 
 int submit_job(struct broker *b, const struct job_type *type, const struct job_fields *fields,
 	       struct span args, const json_t *tree, const struct submit_origin *origin,
-	       struct job **ret_job, struct refusal *r)
+	       struct submitted *ret_submitted, struct refusal *r)
 {
-	int error = check_args(type, &args, tree, r);
+	struct prepared p;
+	int error = submit_prepare(b, type, fields, args, tree, origin, &p, r);
 
 	if (error < 0)
 		return error;
-	if (b->draining)
-		return refuse(r, 503, "draining", "",
-			      "this daemon is shutting down: submit to another, or again in a moment");
-	struct bytes *text = args.size ? bytes_new(args.data, args.size) : NULL;
-
-	if (args.size && !text)
-		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
-	struct submission s = { .type = type->index,
-				.job_class = type->job_class,
-				.queue = { fields->queue_text, fields->queue_size },
-				.args = text,
-				.priority = fields->priority,
-				.detached = fields->detach,
-				.timeout_ms = fields->timeout_ms,
-				.retries = fields->retries,
-				.client = origin->client,
-				.tag = origin->tag,
-				.result_ttl = fields->result_ttl };
-
-	if (origin->waits && !fields->has_retries)
-		s.retries.max = 0;
-	error = engine_submit(broker_engine(b), &s, ret_job);
-	bytes_unref(text);
-	return error < 0 ? refuse_for_now(b, error, r) : 0;
+	error = engine_submit(b->engine, &p.s, &ret_submitted->job);
+	ret_submitted->duplicate = error == 1;
+	prepared_done(&p);
+	return error < 0 ? submit_refuse(b, error, r) : 0;
 }
 
 int submit_object(struct broker *b, const json_t *object, struct span text,
-		  const struct submit_origin *origin, struct job **ret_job, struct refusal *r)
+		  const struct submit_origin *origin, struct submitted *ret_submitted,
+		  struct refusal *r)
 {
 	const json_t *name = json_object_get(object, "type");
 	const json_t *args = json_object_get(object, "args");
@@ -310,18 +314,20 @@ int submit_object(struct broker *b, const json_t *object, struct span text,
 	if (!name)
 		return refuse(r, 422, "missing_field", "type",
 			      "type is missing: a job is an object like {\"type\": \"noop\"}");
-	int error = job_fields_read(object, true, &fields, r);
+	int error = fields_read(object, true, &fields, r);
 
-	if (error == 0)
-		error = submit_type(b, span_of(json_string_value(name)), &type, r);
 	if (error < 0)
 		return error;
+	error = submit_type(b, span_of(json_string_value(name)), &type, r);
 	struct span args_text = args && json_object_size(args) > 0
 					? json_member_text(text, SPAN("args"))
 					: (struct span){ 0 };
 
-	if (args && json_object_size(args) > 0 && args_text.size == 0)
-		return refuse(r, 422, "bad_field", "args",
-			      "the key \"args\" takes no escapes: write it plainly");
-	return submit_job(b, type, &fields, args_text, args, origin, ret_job, r);
+	if (error == 0 && args && json_object_size(args) > 0 && args_text.size == 0)
+		error = refuse(r, 422, "bad_field", "args",
+			       "the key \"args\" takes no escapes: write it plainly");
+	if (error == 0)
+		error = submit_job(b, type, &fields, args_text, args, origin, ret_submitted, r);
+	fields_done(&fields);
+	return error;
 }

@@ -1,43 +1,44 @@
 /*
  * submit.h — a job as its client wrote it, checked, and handed to the engine. Every door comes through here.
- *
- * The job's own fields are rows of one table (submit.c), checked as a type's parameters are.
  */
 #pragma once
 #include "broker.h"
+#include "fields.h"
 #include "refusal.h"
 
 /* Where a job comes from, and what its defaults depend on. */
 struct submit_origin {
 	uint64_t client, tag; /* as struct submission has them; 0: nobody waits on a connection */
-	bool waits;           /* somebody waits for its end: then no retries unless asked for */
+	bool waits; /* somebody waits for its end: then no retries, and kept in memory, unless asked for */
 };
 
-/* The fields of a job but type and args: what a batch shares. */
-struct job_fields {
-	size_t queue_size; /* 0: the default queue */
-	char queue_text[65];
-	int8_t priority;
-	bool detach;
-	bool has_retries;
-	uint32_t timeout_ms;
-	struct retry_policy retries;
-	int64_t result_ttl;
+struct submitted {
+	struct job *job;
+	bool duplicate; /* it was there before: by its idempotency key, or as the unfinished one of its kind */
 };
 
-/* Read the fields out of a job object; `type` and `args` in it are left alone when `whole`, refused otherwise. */
-int job_fields_read(const json_t *object, bool whole, struct job_fields *ret_fields,
-		    struct refusal *r) GA_MUST_CHECK;
-void job_fields_defaults(struct job_fields *ret_fields);
+/* A submission that may be changed before it is handed to the engine. */
+struct prepared {
+	struct submission s; /* its options are valid until the next one is prepared; what `fields` holds as long as they */
+	struct bytes *args;
+	char unique_key[36];
+};
+/* Check the arguments and gather what the engine needs: type by name, arguments as text and, if the caller has them parsed
+ * already, as a tree (or NULL: parsed here). -EINVAL with `r` filled: refused. */
+int submit_prepare(struct broker *b, const struct job_type *type, const struct job_fields *fields,
+		   struct span args, const json_t *tree, const struct submit_origin *origin,
+		   struct prepared *ret_prepared, struct refusal *r) GA_MUST_CHECK;
+void prepared_done(struct prepared *p);
+/* Why engine_submit() refused it, with `error`. -EINVAL. */
+int submit_refuse(const struct broker *b, int error, struct refusal *r);
 
-/* Submit: type by name, arguments as text and, if the caller has them parsed already, as a tree (or NULL: parsed here).
- * -EINVAL with `r` filled: refused. */
+/* Prepare and submit. */
 int submit_job(struct broker *b, const struct job_type *type, const struct job_fields *fields,
 	       struct span args, const json_t *tree, const struct submit_origin *origin,
-	       struct job **ret_job, struct refusal *r) GA_MUST_CHECK;
+	       struct submitted *ret_submitted, struct refusal *r) GA_MUST_CHECK;
 /* The same from a whole job object, parsed already; `text` is what it was parsed from. */
 int submit_object(struct broker *b, const json_t *object, struct span text,
-		  const struct submit_origin *origin, struct job **ret_job,
+		  const struct submit_origin *origin, struct submitted *ret_submitted,
 		  struct refusal *r) GA_MUST_CHECK;
 /* The type by that name; -EINVAL with `r` naming the nearest known one. */
 int submit_type(struct broker *b, struct span name, const struct job_type **ret_type,

@@ -75,6 +75,12 @@ void verb_ask(struct verb_request *q)
 void verb_forget(struct verb_request *q)
 {
 	job_wait_stop(&q->wait);
+	lookup_stop(&q->lookup);
+	keep_release(&q->hold);
+	if (q->read)
+		store_read_cancel(GA_TAKE_PTR(q->read));
+	if (q->more)
+		q->more_free(GA_TAKE_PTR(q->more));
 }
 
 void verb_too_many(struct refusal *r)
@@ -92,7 +98,7 @@ void verb_answer_text(struct verb_request *q, int status, const char *content_ty
 	q->answer(q, &a);
 }
 
-static void answer_buf(struct verb_request *q, int status, const char *content_type, struct buf *body)
+void verb_answer_buf(struct verb_request *q, int status, const char *content_type, struct buf *body)
 {
 	verb_answer_text(q, status, content_type, (struct span){ buf_data(body), buf_size(body) });
 	buf_done(body);
@@ -112,12 +118,12 @@ void verb_refuse(struct verb_request *q, const struct refusal *r)
 	buf_done(&body);
 }
 
-void verb_answer_job(struct verb_request *q, const struct job *job, int status)
+void verb_answer_facts(struct verb_request *q, const struct job_facts *f, int status)
 {
 	struct buf body = BUF_INIT;
 
-	job_view(q->broker, job, VIEW_WHOLE, &body);
-	answer_buf(q, status, TYPE_JSON, &body);
+	job_view(f, VIEW_WHOLE, &body);
+	verb_answer_buf(q, status, TYPE_JSON, &body);
 }
 
 static int hex_digit(char c)
@@ -163,99 +169,4 @@ bool verb_param(const struct verb_request *q, const char *name, char *out, size_
 		at = next ? next + 1 : end;
 	}
 	return false;
-}
-
-struct job *verb_job(struct verb_request *q, struct span id)
-{
-	struct uuid uuid;
-	struct job *job;
-	struct refusal r;
-
-	if (uuid_parse(id.data, id.size, &uuid) < 0) {
-		refuse(&r, 400, "bad_id", "id",
-		       "\"%.*s\" is not a job id: those look like 01902d5c-7e0a-7c1b-8000-2b3c4d5e6f70",
-		       (int)MIN(id.size, (size_t)40), id.data);
-		verb_refuse(q, &r);
-		return NULL;
-	}
-	switch (engine_find(broker_engine(q->broker), &uuid, &job)) {
-	case 0:
-		return job;
-	case -EIDRM:
-		refuse(&r, 410, "gone", "id", "this job has finished and its result is no longer kept");
-		break;
-	case -ESTALE:
-		refuse(&r, 410, "lost", "id",
-		       "this job was kept in memory and was lost when the daemon restarted");
-		break;
-	default:
-		refuse(&r, 404, "no_such_job", "id", "no job %.36s", id.data);
-	}
-	verb_refuse(q, &r);
-	return NULL;
-}
-
-int64_t verb_wait_deadline(struct verb_request *q)
-{
-	char text[32];
-	int64_t ns;
-	struct refusal r;
-
-	if (!verb_param(q, "wait", text, sizeof(text)))
-		return 0;
-	if (duration_parse(text, &ns) < 0 || ns > 86400 * NSEC_PER_SEC) {
-		refuse(&r, 400, "bad_parameter", "wait",
-		       "wait=%s: takes a duration up to a day, e.g. 30s", text);
-		verb_refuse(q, &r);
-		return -EINVAL;
-	}
-	return time_add(loop_now(q->broker->loop), ns);
-}
-
-/* The bare result, for POST /v1/run. */
-static void answer_result(struct verb_request *q, const struct job *job)
-{
-	struct refusal r;
-
-	if (job->state == JOB_SUCCEEDED) {
-		verb_result_bytes(q, job);
-		return;
-	}
-	if (!job->error)
-		refuse(&r, 502, "cancelled", "", "the job was cancelled");
-	else
-		refuse(&r, strcmp(job->error->code, "timeout") == 0 ? 504 : 502, job->error->code,
-		       "", "%s", job->error->message);
-	verb_refuse(q, &r);
-}
-
-static void answer_ended(struct verb_request *q, struct job *job, bool finished)
-{
-	struct engine *e = q->broker->engine; /* answering frees the request */
-
-	if (finished && q->waits_for_result)
-		answer_result(q, job);
-	else
-		verb_answer_job(q, job, finished ? 200 : 202);
-	if (finished)
-		engine_delivered(e, job);
-}
-
-static void on_end(struct job_wait *w, struct job *job, bool finished)
-{
-	answer_ended(container_of(w, struct verb_request, wait), job, finished);
-}
-
-void verb_wait(struct verb_request *q, struct job *job, int64_t deadline)
-{
-	struct refusal r;
-
-	if (job_state_is_final(job->state)) {
-		answer_ended(q, job, true);
-		return;
-	}
-	if (job_wait_start(q->broker, &q->wait, job, deadline, on_end) < 0) {
-		refuse(&r, 503, "no_memory", "", "the daemon is out of memory: ask again later");
-		verb_refuse(q, &r);
-	}
 }

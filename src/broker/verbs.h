@@ -5,9 +5,10 @@
  * are embedded in what the door keeps of the asker; an asker that leaves calls verb_forget().
  */
 #pragma once
-#include "broker.h"
+#include "ack.h"
+#include "job_facts.h"
 #include "job_wait.h"
-#include "refusal.h"
+#include "lookup.h"
 
 struct verb_request;
 struct verb_answer {
@@ -17,14 +18,26 @@ struct verb_answer {
 	struct span body; /* valid for the call */
 };
 typedef void (*verb_answer_fn)(struct verb_request *q, const struct verb_answer *a);
+typedef void (*verb_safe_fn)(struct verb_request *q);
+typedef void (*verb_found_fn)(struct verb_request *q, const struct found *found);
 
 struct verb_request {
 	struct broker *broker;
 	struct span method, path, query; /* the path decoded, the query not; valid for verb_ask() */
 	struct span content_type, body;
 	verb_answer_fn answer; /* called exactly once, unless forgotten; may free the request */
+	/* What it waits for, and how it goes on then. */
 	struct job_wait wait;
+	struct lookup lookup;
+	struct keep_hold hold;
+	struct store_read *read;
+	verb_found_fn found;
+	verb_safe_fn safe;
+	struct ack ack;
+	int64_t deadline;      /* of ?wait=, monotonic; 0: none */
 	bool waits_for_result; /* POST /v1/run: answer with the bare result */
+	void *more;            /* the verb's own, let go by more_free() when the request ends */
+	void (*more_free)(void *more);
 };
 
 #define TYPE_JSON "application/json"
@@ -32,25 +45,38 @@ struct verb_request {
 #define TYPE_PROBLEM "application/problem+json"
 
 void verb_ask(struct verb_request *q);
-void verb_forget(struct verb_request *q);
+void verb_forget(struct verb_request *q); /* it has been answered, or its asker has left */
 /* Why a connection with CONNECTION_ASKS_MAX requests under way may ask for no more. */
 void verb_too_many(struct refusal *r);
 
-/* For the verbs' own files. */
+/* For the verbs' own files. How they go on later: verb_flow.c. */
 void verb_answer_text(struct verb_request *q, int status, const char *content_type, struct span body);
+void verb_answer_buf(struct verb_request *q, int status, const char *content_type,
+		     struct buf *body); /* and free it */
 void verb_refuse(struct verb_request *q, const struct refusal *r);
-void verb_answer_job(struct verb_request *q, const struct job *job, int status);
+void verb_answer_facts(struct verb_request *q, const struct job_facts *f, int status);
 /* The value of a query parameter, percent-decoded into `out`; false: absent. */
 bool verb_param(const struct verb_request *q, const char *name, char *out, size_t out_size);
-/* The job named by the path's {id}; refuses by itself with 400, 404 or 410. */
-struct job *verb_job(struct verb_request *q, struct span id);
-/* `?wait=` as an absolute deadline (monotonic); 0: absent; -EINVAL: refused already. */
-int64_t verb_wait_deadline(struct verb_request *q);
-/* Answer with the job when it ends, or at the deadline as it is then. */
-void verb_wait(struct verb_request *q, struct job *job, int64_t deadline);
+/* Go on with fn once all that has happened up to now is safe; that nobody knows is answered by itself. */
+void verb_when_safe(struct verb_request *q, verb_safe_fn fn);
+/* Go on with fn and the job named by the path's {id}, wherever it is; refuses by itself with 400, 404, 410 or 503. */
+void verb_find(struct verb_request *q, struct span id, verb_found_fn fn);
+/* What was found, to be told. */
+void verb_facts(struct verb_request *q, const struct found *found, struct job_facts *ret_facts);
+/* `?wait=` as an absolute deadline (monotonic) into q->deadline; -EINVAL: refused already. */
+int verb_read_wait(struct verb_request *q) GA_MUST_CHECK;
+/* Answer with the job when it ends, or at q->deadline as it is then. */
+void verb_wait(struct verb_request *q, struct job *job);
+/* Answer with what was found now, `status` 200, or 202 if it hasn't ended. */
+void verb_answer_found(struct verb_request *q, const struct found *found);
+/* A submission was taken: answer with its acknowledgement, or with its end if the client waits for that. */
+void verb_submitted(struct verb_request *q, const struct submitted *s);
 
 /* The bare result of a succeeded job. */
-void verb_result_bytes(struct verb_request *q, const struct job *job);
+void verb_result_bytes(struct verb_request *q, const struct job_facts *f);
+
+/* Ready again: 0, or as job_row_restore() and engine_retry() say. */
+int retry_found(struct broker *b, const struct found *found, struct job **ret_job) GA_MUST_CHECK;
 
 typedef void (*verb_fn)(struct verb_request *q, struct span id);
 void verb_submit(struct verb_request *q, struct span unused);

@@ -279,6 +279,11 @@ struct job *engine_older_than(struct engine *e, const struct uuid *id)
 	return id_read(e, id, &sequence) < 0 ? NULL : table_below(&e->table, sequence);
 }
 
+struct job *engine_below(struct engine *e, uint64_t sequence)
+{
+	return table_below(&e->table, sequence);
+}
+
 const struct action *engine_run(struct engine *e, size_t *ret_count)
 {
 	groups_run(e);

@@ -71,6 +71,8 @@ int64_t engine_due(const struct engine *e, const struct job *job);
 struct job *engine_older(struct engine *e, struct job *job);
 /* The newest job older than the one of this id, which may have left. NULL: none, or no id of this engine. */
 struct job *engine_older_than(struct engine *e, const struct uuid *id);
+/* The newest job with a smaller sequence; NULL: none. */
+struct job *engine_below(struct engine *e, uint64_t sequence);
 const char *job_queue_name(const struct job *job);
 
 /* ---- workers ---- */

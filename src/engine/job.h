@@ -16,6 +16,7 @@
 struct engine_queue;
 struct group;
 struct limit_key;
+struct job;
 
 struct retry_policy {
 	uint32_t initial_ms; /* wait before the second attempt */

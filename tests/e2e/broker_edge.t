@@ -98,10 +98,12 @@ subtest 'pages go on behind a job that has left' => sub {
 	my $lines = Gather::Lines->new($socket);
 	my @ids = map { $lines->ask({ type => 'noop', wait => JSON::PP::true, queue => 'pages' })->{id} } 1 .. 2;
 	my $short = $lines->ask(
-		{ type => 'noop', wait => JSON::PP::true, queue => 'pages', result_ttl => 0.001 })->{id};
+		{ type => 'noop', wait => JSON::PP::true, queue => 'pages', result_ttl => 1 })->{id};
+	my $newest = $lines->ask({ op => 'list', queue => 'pages', limit => 1 });
+	is($newest->{jobs}[0]{id}, $short, 'the newest comes first');
 	ok(poll_until(sub { ($lines->ask({ op => 'show', id => $short })->{error}{code} // '') eq 'gone' }),
-		'the newest is gone');
-	my $page = $lines->ask({ op => 'list', queue => 'pages', cursor => $short });
+		'it is gone');
+	my $page = $lines->ask({ op => 'list', queue => 'pages', cursor => $newest->{cursor} });
 	is_deeply([ map { $_->{id} } @{ $page->{jobs} } ], [ reverse @ids ], 'and those before it are listed');
 	is($page->{cursor}, undef, 'to the end');
 };
@@ -171,7 +173,7 @@ subtest 'a full house' => sub {
 };
 
 subtest 'arguments take no more memory than they may' => sub {
-	my $small = Gather::Daemon->new(workers => 1, args_bytes => '1MiB', 'capacity.net' => 1)->start;
+	my $small = Gather::Daemon->new(workers => 1, store => 'none', args_bytes => '1MiB', 'capacity.net' => 1)->start;
 	my $job = { type => 'http', args => { url => 'http://127.0.0.1:1/', body => 'x' x 300_000 }, queue => 'full' };
 	my (undef, $busy) = http_json($small->socket, 'POST', '/v1/jobs', { type => 'sleep', args => { seconds => 60 } });
 	my $lines = Gather::Lines->new($small->socket);

@@ -178,7 +178,8 @@ subtest 'retries' => sub {
 
 subtest 'kill -9 of the broker' => sub {
 	my $daemon = daemon();
-	my (undef, $job) = http_json($daemon->socket, 'POST', '/v1/jobs', { type => 'sleep', args => { seconds => 60 } });
+	my (undef, $job) = http_json($daemon->socket, 'POST', '/v1/jobs',
+		{ type => 'sleep', args => { seconds => 60 }, durability => 'memory' });
 	kill KILL => ($daemon->role_pids('broker'))[0];
 	ok(poll_until(sub { http($daemon->socket, 'GET', '/readyz')->{status} == 200 }), 'another one serves, with the same workers');
 	my ($status, $problem) = http_json($daemon->socket, 'GET', "/v1/jobs/$job->{id}");

@@ -30,7 +30,7 @@ subtest 'health and readiness' => sub {
 subtest 'one job' => sub {
 	my ($status, $job) = http_json($socket, 'POST', '/v1/jobs', { type => 'sleep', args => { seconds => 0.05 } });
 	is($status, 201, 'accepted');
-	is($job->{durability}, 'memory', 'and how it is kept is said');
+	is($job->{durability}, 'fsync', 'and how it is kept is said');
 	like($job->{id}, qr/^[0-9a-f]{8}-[0-9a-f]{4}-7/, 'its id is a UUID of version 7');
 	my $done = finished($job->{id});
 	is($done->{state}, 'succeeded', 'it ends well');
@@ -95,7 +95,7 @@ subtest 'what is wrong is named' => sub {
 		[ { type => 'noop', retries => { max => -1 } }, 422, 'retries.max', qr/max/ ],
 		[ { type => 'noop', retries => 'many' }, 422, 'retries', qr/number/ ],
 		[ { type => 'noop', queue => '../x' }, 422, 'queue', qr/letters/ ],
-		[ { type => 'noop', durability => 'fsync' }, 422, 'durability', qr/memory/ ],
+		[ { type => 'noop', durability => 'stone' }, 422, 'durability', qr/memory/ ],
 		[ { type => 'noop', colour => 'red' }, 422, 'colour', qr/unknown field "colour"/ ],
 		[ { type => [] }, 422, 'type', qr/type/ ],
 		[ { type => 'noop', args => [] }, 422, 'args', qr/args/ ],

@@ -13,7 +13,7 @@ subtest 'submit and wait' => sub {
 	my $lines = Gather::Lines->new($daemon->socket);
 	my $ack = $lines->ask({ type => 'noop', tag => 7 });
 	is($ack->{tag}, 7, 'the tag is echoed');
-	is($ack->{durability}, 'memory', 'the acknowledgement says how the job is kept');
+	is($ack->{durability}, 'fsync', 'the acknowledgement says how the job is kept');
 	my $job = $lines->ask({ type => 'sleep', args => { seconds => 0.05 }, wait => JSON::PP::true, tag => 'a' });
 	is($job->{state}, 'succeeded', 'wait: answered when it has ended');
 	$job = $lines->ask({ type => 'sleep', args => { seconds => 20 }, wait => '100ms' });

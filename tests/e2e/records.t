@@ -12,7 +12,8 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
-my $daemon = Gather::Daemon->new(workers => 2)->start;
+# Without a store: what is accepted is said at once. tests/e2e/durable.t has the other ones.
+my $daemon = Gather::Daemon->new(workers => 2, store => 'none')->start;
 my $socket = $daemon->socket;
 my $broker = ($daemon->role_pids('broker'))[0];
 poll_until(sub { http($socket, 'GET', '/readyz')->{status} == 200 });
