@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HEADER_SIZE = 100, APPLICATION_ID_AT = 68 };
+enum { HEADER_SIZE = 100, WRITE_VERSION_AT = 18, READ_VERSION_AT = 19, APPLICATION_ID_AT = 68 };
 
 static bool is_there(const struct sqlite *q, const char *name, struct stat *ret_stat)
 {
@@ -42,6 +42,10 @@ static int check_header(struct sqlite *q, const unsigned char header[HEADER_SIZE
 		return sqlite_why(q, -EBADMSG, "%s is not an SQLite database", STORE_FILE);
 	if (big_endian32(header + APPLICATION_ID_AT) != STORE_APPLICATION_ID)
 		return sqlite_why(q, -EBADMSG, "%s is a database of another application", STORE_FILE);
+	/* 2 with a log, 1 a copy without; SQLite takes others for a file that is to be read only. */
+	if (header[WRITE_VERSION_AT] != header[READ_VERSION_AT] || header[WRITE_VERSION_AT] < 1 ||
+	    header[WRITE_VERSION_AT] > 2)
+		return sqlite_why(q, -EBADMSG, "%s is damaged: its header", STORE_FILE);
 	return 0;
 }
 

@@ -149,30 +149,39 @@ static void answer_batches(struct run *run)
 	publish(run, &run->batches);
 }
 
-static void commit_batches(struct run *run)
+static void apply_batches(struct run *run)
 {
 	bool sync = wants_sync(&run->batches);
-	int r;
+	int r = run->s->backend->apply(run->s->state, &run->batches, sync);
 
+	run->stalled = r == -EAGAIN;
+	if (run->stalled) {
+		run->retry_due = clock_monotonic() + STALLED_RETRY;
+		return;
+	}
+	if (r < 0) {
+		die(run, r);
+		return;
+	}
+	run->commits++;
+	run->syncs += sync;
+	run->upkeep_due = 0;
+	if (sync)
+		run->sync_due = TIME_NEVER;
+	else if (run->sync_due == TIME_NEVER)
+		run->sync_due = clock_monotonic() + STORE_WRITE_DELAY_MS * NSEC_PER_MSEC;
+}
+
+static void commit_batches(struct run *run)
+{
 	if (list_empty(&run->batches))
 		return;
-	if (run->error == 0) {
-		r = run->s->backend->apply(run->s->state, &run->batches, sync);
-		run->stalled = r == -EAGAIN;
-		if (run->stalled) {
-			run->retry_due = clock_monotonic() + STALLED_RETRY;
-			return;
-		}
-		if (r < 0)
-			die(run, r);
-		run->commits++;
-		run->syncs += sync;
-		if (sync)
-			run->sync_due = TIME_NEVER;
-		else if (r >= 0 && run->sync_due == TIME_NEVER)
-			run->sync_due = clock_monotonic() + STORE_WRITE_DELAY_MS * NSEC_PER_MSEC;
-	}
-	answer_batches(run);
+	if (run->stalled && !run->closing && clock_monotonic() < run->retry_due)
+		return;
+	if (run->error == 0)
+		apply_batches(run);
+	if (!run->stalled)
+		answer_batches(run);
 }
 
 static void serve_read(struct run *run, struct store_read *read, int64_t until)
