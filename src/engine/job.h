@@ -94,6 +94,9 @@ struct job {
 	struct list place; /* of its state: a ready list, a worker's held list, or the finished ring */
 	uint64_t sequence; /* of acceptance, from 1; FIFO within priority */
 	uint64_t token;    /* of the current or last attempt: epoch << 32 | counter; 0: none yet */
+#ifdef GATHER_SABOTAGE_ACCEPT_STALE
+	uint64_t earlier_token; /* of the attempt before */
+#endif
 	struct list mates; /* unfinished: jobs of the same client; finished: of the same lifetime */
 	struct job_profile *profile;
 	struct bytes *args;

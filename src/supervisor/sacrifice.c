@@ -40,6 +40,8 @@ void sacrifice_ended(struct supervisor *s, bool was_ready, int64_t now)
 	const struct restart_limits limits = {
 		.limit = (unsigned)s->conf->worker_restarts,
 		.window = s->conf->worker_restart_window,
+		.first = s->conf->restart_delay,
+		.longest = s->conf->restart_delay_max,
 	};
 
 	if (was_ready || c->end == END_ASKED) {
