@@ -7,6 +7,7 @@
 #include "job_row.h"
 #include "job_wait.h"
 #include "keep.h"
+#include "limit_form.h"
 #include "log.h"
 #include "random.h"
 #include "recover.h"
@@ -88,7 +89,10 @@ static int make_engine(struct broker *b)
 	options.epoch = b->epoch;
 	random_seed_from_system(&random);
 	options.seed = random_next(&random);
-	return engine_new(&options, &b->engine);
+	r = engine_new(&options, &b->engine);
+	if (r == 0)
+		limits_configure(b);
+	return r;
 }
 
 /* libzmq aborts when a worker connects and no descriptor is left: clients leave it its share. */
@@ -368,6 +372,7 @@ static void reload(struct broker *b)
 	if (limit_connections(b) < 0)
 		log_error("max_connections stays %u", b->max_connections);
 	engine_set_limits(b->engine, (uint32_t)conf->max_jobs, (uint64_t)conf->args_bytes);
+	limits_configure(b);
 }
 
 static void obey(struct broker *b, const struct control_message *m)

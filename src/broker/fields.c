@@ -1,6 +1,7 @@
 #include "fields.h"
 #include "clock.h"
 #include "json_write.h"
+#include "limit_key.h"
 #include "text.h"
 #include "type_table.h"
 #include <ctype.h>
@@ -82,7 +83,7 @@ static const struct row rows[] = {
 	{ { "unique", GA_ANY, 0, NULL, 0, 0, NULL, NULL, "one unfinished job like it" },
 	  KEEP_NOWHERE,
 	  read_unique },
-	{ { "limit_key", GA_TEXT, 0, NULL, 1, JOB_KEY_MAX, NULL, NULL, "whose limits it counts for" },
+	{ { "limit_key", GA_TEXT, 0, NULL, 1, LIMIT_KEY_MAX, NULL, NULL, "whose limits it counts for" },
 	  KEEP_NOWHERE,
 	  read_limit_key },
 	{ { "detach", GA_BOOLEAN, 0, "false", 0, 0, NULL, NULL, "goes on when its client leaves" },
@@ -478,12 +479,10 @@ static int read_limit_key(const json_t *value, struct job_fields *f, struct refu
 {
 	const char *text = json_string_value(value);
 
-	for (const char *at = text; *at; at++) {
-		if (iscntrl((unsigned char)*at))
-			return refuse(r, 422, "bad_field", "limit_key",
-				      "limit_key takes 1 to %d bytes without control characters",
-				      JOB_KEY_MAX);
-	}
+	if (!limit_key_valid(span_of(text)))
+		return refuse(r, 422, "bad_field", "limit_key",
+			      "limit_key takes 1 to %d visible ASCII characters but / \\ and \"",
+			      LIMIT_KEY_MAX);
 	f->limit_key_size = (uint8_t)strlen(text);
 	memcpy(f->limit_key, text, f->limit_key_size);
 	return 0;

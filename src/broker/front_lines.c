@@ -3,6 +3,7 @@
 #include "job_view.h"
 #include "json_slice.h"
 #include "json_write.h"
+#include "line_ops.h"
 #include "submit.h"
 #include "verbs.h"
 #include <errno.h>
@@ -459,132 +460,39 @@ static void on_answer(struct verb_request *q, const struct verb_answer *a)
 	say_later(c, &own);
 }
 
-struct op {
-	const char *name, *method, *path;
-	bool takes_id;    /* behind the path */
-	const char *tail; /* and this behind the id */
-};
-
-static const struct op ops[] = {
-	{ "show", "GET", "/v1/jobs/", true, NULL },
-	{ "result", "GET", "/v1/jobs/", true, "/result" },
-	{ "why", "GET", "/v1/jobs/", true, "/why" },
-	{ "attempts", "GET", "/v1/jobs/", true, "/attempts" },
-	{ "cancel", "POST", "/v1/jobs/", true, "/cancel" },
-	{ "retry", "POST", "/v1/jobs/", true, "/retry" },
-	{ "list", "GET", "/v1/jobs", false, NULL },
-	{ "workers", "GET", "/v1/workers", false, NULL },
-	{ "queues", "GET", "/v1/queues", false, NULL },
-	{ "types", "GET", "/v1/types", false, NULL },
-	{ "stats", "GET", "/v1/stats", false, NULL },
-};
-
-static const struct op *find_op(const char *name)
-{
-	for (size_t i = 0; name && i < ARRAY_SIZE(ops); i++) {
-		if (strcmp(ops[i].name, name) == 0)
-			return &ops[i];
-	}
-	return NULL;
-}
-
-/* What a verb takes in its query; a line's own "tag" is another thing than a job's tags. */
-static const struct {
-	const char *name, *parameter;
-} query_names[] = { { "state", "state" },   { "type", "type" },   { "queue", "queue" },
-		    { "tagged", "tag" },    { "since", "since" }, { "limit", "limit" },
-		    { "cursor", "cursor" }, { "wait", "wait" } };
-
-#define QUERY_VALUE_MAX 64
-#define QUERY_SIZE (ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10))
-
-/* What the verb takes besides the id, as a query. What it doesn't take is told, not passed over. */
-static int write_query(const json_t *object, char *out, struct refusal *r)
-{
-	const char *key;
-	json_t *v;
-
-	json_object_foreach((json_t *)(uintptr_t)object, key, v)
-	{
-		size_t i = 0;
-		char number[32];
-		const char *text = json_string_value(v);
-
-		while (i < ARRAY_SIZE(query_names) && strcmp(query_names[i].name, key) != 0)
-			i++;
-		if (i == ARRAY_SIZE(query_names)) {
-			if (strcmp(key, "op") == 0 || strcmp(key, "id") == 0)
-				continue;
-			return refuse(r, 422, "unknown_field", key,
-				      "unknown field \"%.40s\": an op takes id, state, type, queue, tagged, "
-				      "since, limit, cursor, wait and tag",
-				      key);
-		}
-		if (json_is_integer(v)) {
-			snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));
-			text = number;
-		}
-		if (!text || strlen(text) > QUERY_VALUE_MAX)
-			return refuse(r, 422, "bad_field", key,
-				      "%s takes a text of at most %d bytes, or a whole number", key,
-				      QUERY_VALUE_MAX);
-		out += sprintf(out, "&%s=", query_names[i].parameter);
-		for (; *text; text++)
-			out += sprintf(out, "%%%02x", (unsigned char)*text);
-	}
-	*out = '\0';
-	return 0;
-}
-
-static int check_id(const struct op *op, const char *id, struct refusal *r)
-{
-	if (!op->takes_id || (id && strlen(id) <= 64 && !strchr(id, '/')))
-		return 0;
-	return refuse(r, 422, "missing_field", "id",
-		      "op \"%s\" takes the job's id: {\"op\": \"%s\", \"id\": \"...\"}", op->name,
-		      op->name);
-}
-
 static void ask(struct connection *c, const json_t *object, struct span tag)
 {
-	const struct op *op = find_op(json_string_value(json_object_get(object, "op")));
-	const char *id = json_string_value(json_object_get(object, "id"));
 	struct session *s = c->state;
-	char path[128], query[QUERY_SIZE] = "";
+	struct op_request op;
 	struct refusal r;
 
-	if (!op) {
-		refuse(&r, 422, "unknown_op", "op",
-		       "op takes show, result, why, attempts, cancel, retry, list, workers, queues, types or stats");
-		refuse_line(c, tag, &r);
-		return;
-	}
 	c->asks++;
 	if (s->asks >= CONNECTION_ASKS_MAX) {
 		verb_too_many(&r);
 		refuse_line(c, tag, &r);
 		return;
 	}
-	if (check_id(op, id, &r) < 0 || write_query(object, query, &r) < 0) {
+	if (op_read(object, &op, &r) < 0) {
 		refuse_line(c, tag, &r);
 		return;
 	}
 	struct line *l = line_new(c, tag);
 
 	if (!l) {
+		op_done(&op);
 		connection_close(c);
 		return;
 	}
-	snprintf(path, sizeof(path), "%s%s%s", op->path, op->takes_id ? id : "",
-		 op->tail ? op->tail : "");
 	s->asks++;
 	l->asks = true;
-	l->request.method = span_of(op->method);
-	l->request.path = span_of(path);
-	l->request.query = span_of(query);
+	l->request.method = span_of(op.method);
+	l->request.path = span_of(op.path);
+	l->request.query = span_of(op.query);
+	l->request.body = span_of(op.body);
 	l->request.content_type = SPAN(TYPE_JSON);
 	l->request.answer = on_answer;
 	verb_ask(&l->request);
+	op_done(&op);
 }
 
 /* `echo ... | nc -N -U` says all it has to say, and then waits for the answers. */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define PATH_ROOM 1024
+
 /* A batch mostly repeats its type and options: what the last one was parsed into. */
 struct session {
 	const struct job_type *type;
@@ -362,11 +364,37 @@ static void on_answer(struct verb_request *q, const struct verb_answer *answer)
 	put(c, &r);
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
+}
+
+/* A path as HTTP would have it, decoded into `room`; what doesn't fit there is no path of ours. */
+static struct span decode_path(struct span path, char room[PATH_ROOM])
+{
+	size_t n = 0;
+
+	if (path.size > PATH_ROOM || !memchr(path.data, '%', path.size))
+		return path;
+	for (size_t i = 0; i < path.size; i++) {
+		const char *at = path.data + i;
+		bool escaped = *at == '%' && i + 2 < path.size && hex_digit(at[1]) >= 0 &&
+			       hex_digit(at[2]) >= 0;
+
+		room[n++] = (char)(escaped ? hex_digit(at[1]) << 4 | hex_digit(at[2]) : *at);
+		i += escaped ? 2 : 0;
+	}
+	return (struct span){ room, n };
+}
+
 static void ask(struct connection *c, const struct record *r)
 {
 	struct session *s = c->state;
 	const struct record_request *q = &r->request;
 	const char *mark = memchr(q->target.data, '?', q->target.size);
+	char room[PATH_ROOM];
 	struct refusal refusal;
 
 	c->asks++;
@@ -388,6 +416,7 @@ static void ask(struct connection *c, const struct record *r)
 		a->request.path.size = (size_t)(mark - q->target.data);
 		a->request.query = (struct span){ mark + 1, q->target.size - a->request.path.size - 1 };
 	}
+	a->request.path = decode_path(a->request.path, room);
 	a->is_request = true;
 	s->ask_count++;
 	verb_ask(&a->request);

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "json_slice.h"
 #include "json_write.h"
+#include "limit_form.h"
 #include "text.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -278,7 +279,7 @@ static void why_suspect(const struct job *job, struct buf *out)
 /* What a ready job waits for: a worker, or a place in one. */
 static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 {
-	char waited[DURATION_TEXT_SIZE], text[320];
+	char waited[DURATION_TEXT_SIZE], text[512], limited[448];
 	uint64_t capacity = 0, held = 0, ahead = engine_ahead(b->engine, job);
 	const char *class_name = job_class_name(job->profile->job_class);
 	struct worker_view w;
@@ -292,7 +293,9 @@ static void why_ready(struct broker *b, const struct job *job, struct buf *out)
 		held += w.held[job->profile->job_class];
 	}
 	for_how_long(clock_boottime() - job->accepted_at, waited);
-	if (workers == 0)
+	if (limits_why(b, job, limited, sizeof(limited)))
+		snprintf(text, sizeof(text), "ready for %s: %s", waited, limited);
+	else if (workers == 0)
 		snprintf(text, sizeof(text), "ready for %s: no worker is up to take it", waited);
 	else
 		snprintf(text, sizeof(text),

@@ -3,6 +3,7 @@
 #include "engine_durable.h"
 #include "job_row.h"
 #include "keep.h"
+#include "limit_form.h"
 #include "log.h"
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +23,7 @@ static const struct reader {
 	const char *kind;
 	void (*take)(struct broker *b, struct span name, struct span body);
 } readers[] = {
+	{ "limit", limits_take },
 	{ NULL, NULL },
 };
 

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "json_slice.h"
 #include "keep.h"
+#include "limit_form.h"
 #include "text.h"
 #include <errno.h>
 #include <openssl/evp.h>
@@ -237,6 +238,9 @@ static void make_unique_key(const struct job_type *type, const struct job_fields
 static void set_keys(const struct job_type *type, const struct job_fields *f, const json_t *args,
 		     struct prepared *p)
 {
+	if (f->limit_key_size == 0)
+		p->s.limit_key =
+			(struct span){ p->limit_key, type_limit_key(type, args, p->limit_key) };
 	if (f->unique)
 		make_unique_key(type, f, args, p);
 	if (f->key_size == 0)
@@ -269,13 +273,10 @@ int submit_refuse(const struct broker *b, int error, struct refusal *r)
 		       "the arguments of waiting and running jobs take as much memory as args_bytes allows: "
 		       "try again later");
 		break;
-	case -EAGAIN:
-		refuse(r, 429, "too_many_pending", "",
-		       "as many jobs of its queue or limit key wait as may: try again later");
-		break;
 	case -ENOSPC:
-		refuse(r, 429, "too_many_queues", "queue",
-		       "there are as many queues with jobs as there may be: use one of them, or try again later");
+		refuse(r, 429, "too_many_queues", "",
+		       "there are as many queues, or limit keys, with jobs as there may be: use one of them, or try "
+		       "again later");
 		break;
 	default:
 		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
@@ -296,6 +297,8 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 	error = engine_submit(b->engine, &p.s, &ret_submitted->job);
 	ret_submitted->duplicate = error == 1;
 	prepared_done(&p);
+	if (error == -EAGAIN)
+		return limits_refuse(b, &p.s, r);
 	return error < 0 ? submit_refuse(b, error, r) : 0;
 }
 

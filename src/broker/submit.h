@@ -4,6 +4,7 @@
 #pragma once
 #include "broker.h"
 #include "fields.h"
+#include "limit_key.h"
 #include "refusal.h"
 
 /* Where a job comes from, and what its defaults depend on. */
@@ -22,6 +23,7 @@ struct prepared {
 	struct submission s; /* its options are valid until the next one is prepared; what `fields` holds as long as they */
 	struct bytes *args;
 	char unique_key[36];
+	char limit_key[LIMIT_KEY_MAX + 1]; /* by its arguments */
 };
 /* Check the arguments and gather what the engine needs: type by name, arguments as text and, if the caller has them parsed
  * already, as a tree (or NULL: parsed here). -EINVAL with `r` filled: refused. */

@@ -13,13 +13,31 @@ struct route {
 };
 
 static const struct route routes[] = {
-	{ "POST", "/v1/jobs", verb_submit },        { "GET", "/v1/jobs", verb_list },
-	{ "GET", "/v1/jobs/*", verb_show },         { "GET", "/v1/jobs/*/result", verb_result },
-	{ "GET", "/v1/jobs/*/why", verb_why },      { "POST", "/v1/jobs/*/cancel", verb_cancel },
-	{ "POST", "/v1/jobs/*/retry", verb_retry }, { "POST", "/v1/run/*", verb_run },
-	{ "GET", "/v1/workers", verb_workers },     { "GET", "/v1/queues", verb_queues },
-	{ "GET", "/v1/types", verb_types },         { "GET", "/v1/types/*", verb_type },
-	{ "GET", "/v1/stats", verb_stats },         { "GET", "/healthz", verb_healthz },
+	{ "POST", "/v1/jobs", verb_submit },
+	{ "GET", "/v1/jobs", verb_list },
+	{ "GET", "/v1/jobs/*", verb_show },
+	{ "GET", "/v1/jobs/*/result", verb_result },
+	{ "GET", "/v1/jobs/*/why", verb_why },
+	{ "POST", "/v1/jobs/*/cancel", verb_cancel },
+	{ "POST", "/v1/jobs/*/retry", verb_retry },
+	{ "POST", "/v1/run/*", verb_run },
+	{ "GET", "/v1/workers", verb_workers },
+	{ "GET", "/v1/queues", verb_queues },
+	{ "GET", "/v1/queues/*", verb_queue },
+	{ "POST", "/v1/queues/*", verb_queue_set },
+	{ "DELETE", "/v1/queues/*", verb_queue_unset },
+	{ "POST", "/v1/queues/*/pause", verb_queue_pause },
+	{ "POST", "/v1/queues/*/resume", verb_queue_resume },
+	{ "GET", "/v1/limits", verb_limits },
+	{ "GET", "/v1/limits/*", verb_limit },
+	{ "POST", "/v1/limits/*", verb_limit_set },
+	{ "DELETE", "/v1/limits/*", verb_limit_unset },
+	{ "POST", "/v1/limits/*/pause", verb_limit_pause },
+	{ "POST", "/v1/limits/*/resume", verb_limit_resume },
+	{ "GET", "/v1/types", verb_types },
+	{ "GET", "/v1/types/*", verb_type },
+	{ "GET", "/v1/stats", verb_stats },
+	{ "GET", "/healthz", verb_healthz },
 	{ "GET", "/readyz", verb_readyz },
 };
 
@@ -67,7 +85,7 @@ void verb_ask(struct verb_request *q)
 	else
 		refuse(&r, 404, "no_such_path", "",
 		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/run, /v1/types, "
-		       "/v1/workers, /v1/queues and /v1/stats",
+		       "/v1/workers, /v1/queues, /v1/limits and /v1/stats",
 		       (int)MIN(q->path.size, (size_t)80), q->path.data);
 	verb_refuse(q, &r);
 }

@@ -70,24 +70,6 @@ void verb_workers(struct verb_request *q, struct span unused GA_UNUSED)
 	answer(q, &body);
 }
 
-void verb_queues(struct verb_request *q, struct span unused GA_UNUSED)
-{
-	struct buf body = BUF_INIT;
-	struct queue_view v;
-
-	json_put_literal(&body, "{\"queues\":[");
-	for (uint32_t i = 0; engine_queue_view(q->broker->engine, i, &v) == 0; i++) {
-		json_put_separator(&body);
-		json_put_literal(&body, "{");
-		put_text(&body, "name", v.name);
-		put_integer(&body, "ready", v.ready);
-		put_integer(&body, "running", v.running);
-		json_put_literal(&body, "}");
-	}
-	json_put_literal(&body, "]}");
-	answer(q, &body);
-}
-
 static void put_json(struct buf *out, json_t *value)
 {
 	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;

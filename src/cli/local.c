@@ -156,9 +156,20 @@ static int prepare_signals(posix_spawnattr_t *attributes)
 static int spawn_with(struct local *l, const char *program, int ready_fd, int until_fd)
 {
 	char ready[16], until[16];
-	const char *argv[] = { "gatherd",      "--private",   l->directory, "--ready-fd",
-			       ready,          "--until-eof", until,        "-o",
-			       "http.allow=*", "-o",          "store=none", NULL };
+	const char *argv[] = { "gatherd",
+			       "--private",
+			       l->directory,
+			       "--ready-fd",
+			       ready,
+			       "--until-eof",
+			       until,
+			       "-o",
+			       "http.allow=*",
+			       "-o",
+			       "http.per_host=0",
+			       "-o",
+			       "store=none",
+			       NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	int error = posix_spawn_file_actions_init(&files);

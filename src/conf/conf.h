@@ -40,6 +40,8 @@ struct conf {
 	int64_t worker_restarts, worker_restart_window; /* 5 in 10 s, then every 30 s */
 	int64_t restart_delay, restart_delay_max;       /* ns: 100 ms doubling to 30 s */
 	char *log_level;                                /* error warning notice info debug */
+	int64_t limits_queue_pending, limits_key_pending; /* jobs that may wait; 0: any number */
+	int64_t http_per_host;       /* of one limit key at once; 0: any number */
 	struct conf_list http_allow; /* http.allow: addresses that http jobs may reach though private */
 };
 

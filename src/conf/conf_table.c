@@ -70,6 +70,13 @@ const struct conf_row conf_table[] = {
 	{ "args_bytes", &conf_bytes, FIELD(args_bytes), .initial = "1GiB", .min = 1 * MIB,
 	  .max = 1024 * GIB, .reloadable = true,
 	  .help = "Memory for the arguments of unfinished jobs. When it is full, submissions are refused with 429 and a time to wait." },
+	{ "limits.queue_pending", &conf_number, FIELD(limits_queue_pending), .initial = "0", .min = 0,
+	  .max = 1000000000, .reloadable = true,
+	  .help = "How many jobs may wait in a queue without limits of its own; then more are refused with 429 and a time to "
+		  "wait. 0 is any number." },
+	{ "limits.key_pending", &conf_number, FIELD(limits_key_pending), .initial = "0", .min = 0,
+	  .max = 1000000000, .reloadable = true,
+	  .help = "The same for a limit key: for a host, say, that http jobs ask." },
 	{ "max_body", &conf_bytes, FIELD(max_body), .initial = "1MiB", .min = 1 * KIB, .max = 1 * MIB,
 	  .help = "The largest JSON body of a request, and the longest line of JSON lines. More is refused with 413." },
 	{ "max_connections", &conf_number, FIELD(max_connections), .initial = "4096", .min = 1,
@@ -122,6 +129,10 @@ const struct conf_row conf_table[] = {
 	  .sample = "10.0.0.0/8 localhost:8080",
 	  .help = "Private and loopback addresses that http jobs may reach all the same. "
 		  "Addresses of cloud metadata services stay shut." },
+	{ "http.per_host", &conf_number, FIELD(http_per_host), .initial = "100", .min = 0,
+	  .max = 1000000, .reloadable = true,
+	  .help = "How many http jobs run at once for one host, and how many jobs for any other limit key, where gather limit "
+		  "has set nothing else. 0 is any number." },
 };
 /* clang-format on */
 

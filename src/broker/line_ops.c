@@ -1,0 +1,149 @@
+#include "line_ops.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	TAKES_ID = 1,   /* behind the path */
+	TAKES_BODY = 2, /* all its other members */
+};
+
+struct op {
+	const char *name, *method, *path;
+	unsigned takes;
+	const char *tail; /* behind the id */
+};
+
+static const struct op ops[] = {
+	{ "show", "GET", "/v1/jobs/", TAKES_ID, NULL },
+	{ "result", "GET", "/v1/jobs/", TAKES_ID, "/result" },
+	{ "why", "GET", "/v1/jobs/", TAKES_ID, "/why" },
+	{ "attempts", "GET", "/v1/jobs/", TAKES_ID, "/attempts" },
+	{ "cancel", "POST", "/v1/jobs/", TAKES_ID, "/cancel" },
+	{ "retry", "POST", "/v1/jobs/", TAKES_ID, "/retry" },
+	{ "list", "GET", "/v1/jobs", 0, NULL },
+	{ "workers", "GET", "/v1/workers", 0, NULL },
+	{ "queues", "GET", "/v1/queues", 0, NULL },
+	{ "queue", "GET", "/v1/queues/", TAKES_ID, NULL },
+	{ "queue_set", "POST", "/v1/queues/", TAKES_ID | TAKES_BODY, NULL },
+	{ "queue_unset", "DELETE", "/v1/queues/", TAKES_ID, NULL },
+	{ "pause", "POST", "/v1/queues/", TAKES_ID, "/pause" },
+	{ "resume", "POST", "/v1/queues/", TAKES_ID, "/resume" },
+	{ "limits", "GET", "/v1/limits", 0, NULL },
+	{ "limit", "GET", "/v1/limits/", TAKES_ID, NULL },
+	{ "limit_set", "POST", "/v1/limits/", TAKES_ID | TAKES_BODY, NULL },
+	{ "limit_unset", "DELETE", "/v1/limits/", TAKES_ID, NULL },
+	{ "limit_pause", "POST", "/v1/limits/", TAKES_ID, "/pause" },
+	{ "limit_resume", "POST", "/v1/limits/", TAKES_ID, "/resume" },
+	{ "types", "GET", "/v1/types", 0, NULL },
+	{ "stats", "GET", "/v1/stats", 0, NULL },
+};
+
+/* What a verb takes in its query; a line's own "tag" is another thing than a job's tags. */
+static const struct {
+	const char *name, *parameter;
+} query_names[] = { { "state", "state" },   { "type", "type" },   { "queue", "queue" },
+		    { "tagged", "tag" },    { "since", "since" }, { "limit", "limit" },
+		    { "cursor", "cursor" }, { "wait", "wait" } };
+
+#define QUERY_VALUE_MAX 64
+_Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) <= OP_QUERY_MAX, "a query fits");
+
+static int refuse_op(struct refusal *r)
+{
+	char known[280] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		strncat(known, i ? " " : "", sizeof(known) - strlen(known) - 1);
+		strncat(known, ops[i].name, sizeof(known) - strlen(known) - 1);
+	}
+	return refuse(r, 422, "unknown_op", "op", "op takes one of %s", known);
+}
+
+static int find_op(const char *name, const struct op **ret_op, struct refusal *r)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(ops); i++) {
+		if (strcmp(ops[i].name, name) == 0) {
+			*ret_op = &ops[i];
+			return 0;
+		}
+	}
+	return refuse_op(r);
+}
+
+/* What the verb takes besides the id, as a query. What it doesn't take is told, not passed over. */
+static int write_query(const json_t *line, char *out, struct refusal *r)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)line, key, v)
+	{
+		size_t i = 0;
+		char number[32];
+		const char *text = json_string_value(v);
+
+		while (i < ARRAY_SIZE(query_names) && strcmp(query_names[i].name, key) != 0)
+			i++;
+		if (i == ARRAY_SIZE(query_names)) {
+			if (strcmp(key, "op") == 0 || strcmp(key, "id") == 0)
+				continue;
+			return refuse(r, 422, "unknown_field", key,
+				      "unknown field \"%.40s\": an op takes id, state, type, queue, tagged, "
+				      "since, limit, cursor, wait and tag",
+				      key);
+		}
+		if (json_is_integer(v)) {
+			snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));
+			text = number;
+		}
+		if (!text || strlen(text) > QUERY_VALUE_MAX)
+			return refuse(r, 422, "bad_field", key,
+				      "%s takes a text of at most %d bytes, or a whole number", key,
+				      QUERY_VALUE_MAX);
+		out += sprintf(out, "&%s=", query_names[i].parameter);
+		for (; *text; text++)
+			out += sprintf(out, "%%%02x", (unsigned char)*text);
+	}
+	*out = '\0';
+	return 0;
+}
+
+static int write_body(const json_t *line, char **ret_body, struct refusal *r)
+{
+	json_t *rest = json_copy((json_t *)(uintptr_t)line);
+
+	json_object_del(rest, "op");
+	json_object_del(rest, "id");
+	*ret_body = rest ? json_dumps(rest, JSON_COMPACT) : NULL;
+	json_decref(rest);
+	if (!*ret_body)
+		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
+	return 0;
+}
+
+int op_read(const json_t *line, struct op_request *ret_request, struct refusal *r)
+{
+	const char *id = json_string_value(json_object_get(line, "id"));
+	struct op_request *q = ret_request;
+	const struct op *op;
+	int error = find_op(json_string_value(json_object_get(line, "op")), &op, r);
+
+	if (error < 0)
+		return error;
+	if ((op->takes & TAKES_ID) && (!id || strlen(id) > OP_ID_MAX || strchr(id, '/')))
+		return refuse(r, 422, "missing_field", "id",
+			      "op \"%s\" takes the id or the name of what it is about: {\"op\": \"%s\", \"id\": \"...\"}",
+			      op->name, op->name);
+	q->method = op->method;
+	q->query[0] = '\0';
+	q->body = NULL;
+	snprintf(q->path, sizeof(q->path), "%s%s%s", op->path, op->takes & TAKES_ID ? id : "",
+		 op->tail ? op->tail : "");
+	return op->takes & TAKES_BODY ? write_body(line, &q->body, r) : write_query(line, q->query, r);
+}
+
+void op_done(struct op_request *request)
+{
+	free(request->body);
+	request->body = NULL;
+}
