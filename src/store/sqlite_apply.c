@@ -433,7 +433,9 @@ int sqlite_apply(void *state, struct list *batches, bool sync)
 	r = apply_once(q, batches, sync, q->full);
 	if (r == -ENOSPC && !q->dead) {
 		ballast_release(q);
-		r = apply_once(q, batches, sync, true);
+		r = checkpoint(q);
+		if (r >= 0 || r == -ENOSPC)
+			r = apply_once(q, batches, sync, true);
 	}
 	if (r == -ENOSPC && !q->dead)
 		return -EAGAIN;

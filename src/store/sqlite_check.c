@@ -131,19 +131,22 @@ int facts_read(struct sqlite *q, bool sealed)
 {
 	struct value row[FACT_COLUMNS];
 	sqlite3_stmt *st = NULL;
-	int r = -EBADMSG;
+	int code, r = -EBADMSG;
 
 	if (sqlite3_prepare_v2(q->db, "SELECT * FROM facts", -1, &st, NULL) != SQLITE_OK)
 		return sqlite_failed(q, STORE_FILE);
-	if (sqlite3_column_count(st) == FACT_COLUMNS && sqlite3_step(st) == SQLITE_ROW) {
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW && sqlite3_column_count(st) == FACT_COLUMNS) {
 		row_fetch(st, row, FACT_COLUMNS);
 		r = values_facts(row, sealed, &q->facts);
+	} else if (code != SQLITE_ROW && code != SQLITE_DONE) {
+		r = sqlite_failed(q, STORE_FILE);
 	}
 	sqlite3_finalize(st);
-	if (r < 0)
+	if (r == -EBADMSG)
 		return sqlite_why(q, r, "%s: facts: the row is damaged", STORE_FILE);
 	q->committed = q->facts;
-	return 0;
+	return r;
 }
 
 static int check_mark(struct sqlite *q)

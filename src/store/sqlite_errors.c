@@ -41,6 +41,13 @@ int sqlite_failed(struct sqlite *q, const char *what)
 	return sqlite_why(q, error_of(q->db), "%s: %s", what, sqlite3_errmsg(q->db));
 }
 
+int sqlite_failed_with(struct sqlite *q, int code, const char *what)
+{
+	if (code == SQLITE_NOMEM)
+		return sqlite_why(q, -ENOMEM, "%s: no memory", what);
+	return sqlite_failed(q, what);
+}
+
 int sqlite_why(struct sqlite *q, int error, const char *format, ...)
 {
 	va_list values;

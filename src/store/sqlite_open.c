@@ -481,10 +481,10 @@ static int mark_begin(struct sqlite *q)
 
 static int recovered_settle(struct sqlite *q)
 {
-	int r;
+	int code = statements_prepare(q->db, q->statements), r;
 
-	if (statements_prepare(q->db, q->statements) != SQLITE_OK)
-		return sqlite_failed(q, STORE_FILE);
+	if (code != SQLITE_OK)
+		return sqlite_failed_with(q, code, STORE_FILE);
 	r = first_commit(q);
 	if (r >= 0)
 		r = checkpoint_all(q);

@@ -13,6 +13,7 @@
 
 enum {
 	CHECKPOINT_FRAMES = 4096,
+	FULL_CHECKPOINT_FRAMES = 64, /* while the disk is full */
 	REMOVE_ROWS = 128,
 	VACUUM_FROM = 1024, /* free pages worth the trouble */
 };
@@ -229,15 +230,14 @@ static int vacuum(struct sqlite *q)
 	return r;
 }
 
-static int checkpoint(struct sqlite *q)
+/* On a full disk the log has to be used again and again, and its room may be what the database needs. */
+int checkpoint(struct sqlite *q)
 {
+	int mode = q->full ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
 	int frames = 0, done = 0;
 
-	if (q->wal_frames < CHECKPOINT_FRAMES)
-		return 0;
 	FAILPOINT("store.before_checkpoint");
-	if (sqlite3_wal_checkpoint_v2(q->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done) !=
-	    SQLITE_OK)
+	if (sqlite3_wal_checkpoint_v2(q->db, "main", mode, &frames, &done) != SQLITE_OK)
 		return sqlite_failed(q, STORE_FILE);
 	FAILPOINT("store.after_checkpoint");
 	q->wal_frames = frames - done;
@@ -247,7 +247,8 @@ static int checkpoint(struct sqlite *q)
 /* 1: there is more to do at once. */
 static int upkeep_step(struct sqlite *q, int64_t now_wall)
 {
-	int r = checkpoint(q), more;
+	bool is_long = q->wal_frames >= (q->full ? FULL_CHECKPOINT_FRAMES : CHECKPOINT_FRAMES);
+	int r = is_long ? checkpoint(q) : 0, more;
 
 	if (r < 0)
 		return r;

@@ -65,6 +65,7 @@ struct sqlite {
 /* ---- errors (sqlite_errors.c) ---- */
 /* What SQLite said last, as -errno and a sentence that starts with `what`. */
 int sqlite_failed(struct sqlite *q, const char *what);
+int sqlite_failed_with(struct sqlite *q, int code, const char *what); /* it returned `code` */
 int sqlite_why(struct sqlite *q, int error, const char *format, ...) GA_PRINTF(3, 4); /* returns `error` */
 /* Run a bound statement that returns no rows. */
 int sqlite_do(struct sqlite *q, enum statement which) GA_MUST_CHECK;
@@ -120,6 +121,7 @@ int check_in_place(struct sqlite *q) GA_MUST_CHECK; /* that nobody took the file
 int sqlite_upkeep(void *state, int64_t now_wall, int64_t *ret_again);
 void space_look(struct sqlite *q, bool now); /* sets `full` */
 void ballast_release(struct sqlite *q);
+int checkpoint(struct sqlite *q) GA_MUST_CHECK; /* -ENOSPC: there was no room for all of it */
 int64_t steady_wall(const struct sqlite *q, int64_t now_wall);
 int pages_count(struct sqlite *q) GA_MUST_CHECK;
 void expiry_note(struct sqlite *q, int64_t expires_wall);
