@@ -288,6 +288,9 @@ static int restored_place(struct engine *e, struct job *job, const struct submis
 			if (error < 0)
 				return error;
 			job->unconfirmed = job->sent = true;
+			/* With so many charges it had that worker to itself. */
+			job->suspect = job->alone = job->slot == SACRIFICE_SLOT &&
+						    job->crashes >= MAX_CRASHES;
 			job_move(e, job, JOB_RUNNING);
 		} else {
 			attempt_was_lost(e, job, r->incarnation);

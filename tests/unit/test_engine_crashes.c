@@ -361,6 +361,23 @@ static void an_inherited_sacrificial_worker_finishes_and_goes(void **state)
 	rig_close(&rig);
 }
 
+static void what_ran_alone_before_the_restart_fails_by_a_crash_after_it(void **state)
+{
+	struct restored_job r = stored(1, MAX_CRASHES, SACRIFICE_SLOT, 5);
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	assert_int_equal(engine_worker_started(rig.e, SACRIFICE_SLOT, 5), 0);
+	job = restore(&rig, &r, false);
+	rig_turn(&rig);
+	rig_lost(&rig, SACRIFICE_SLOT, 5, job->token, SIGSEGV);
+	assert_int_equal(job->state, JOB_FAILED);
+	assert_non_null(strstr(job->error->message, "alone, 4 times now"));
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +392,7 @@ int main(void)
 		cmocka_unit_test(those_that_were_killed_while_no_broker_listened_are_suspects),
 		cmocka_unit_test(sets_and_lone_jobs_take_turns),
 		cmocka_unit_test(an_inherited_sacrificial_worker_finishes_and_goes),
+		cmocka_unit_test(what_ran_alone_before_the_restart_fails_by_a_crash_after_it),
 	};
 
 	return TAP_RUN(tests);
