@@ -29,7 +29,7 @@ until_ok() {
 
 build/examples/httpd --port 0 --port-file "$dir/port" >"$dir/httpd.log" 2>&1 &
 pids="$pids $!"
-"$bin/gatherd" --private "$dir/d" -o 'http.allow=*' &
+"$bin/gatherd" --private "$dir/d" -o 'http.allow=*' -o http.per_host=0 &
 pids="$pids $!"
 until_ok test -s "$dir/port"
 export GATHER_SOCKET="$dir/d/s"

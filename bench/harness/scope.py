@@ -134,7 +134,7 @@ class Scope:
         self._closers += [ready, held]
         directory = self.path("d")
         command = [self.bench.binary("gatherd"), "--private", directory, "--ready-fd", str(says_ready),
-                   "--until-eof", str(until_eof), "-o", "http.allow=*"]
+                   "--until-eof", str(until_eof), "-o", "http.allow=*", "-o", "http.per_host=0"]
         if store:
             command += ["-o", "store=sqlite"]
         if workers:
