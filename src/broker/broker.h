@@ -15,6 +15,7 @@
 #include "worker_link.h"
 
 struct door;
+struct group_desk;
 struct http_front;
 struct keep;
 struct known_fields;
@@ -52,6 +53,7 @@ struct broker {
 	struct list lost; /* workers that have died and may still be heard */
 	struct buf gone; /* names of clients that have left, to be told to the engine in the next turn */
 	struct loop_call gone_call, go_on;
+	struct group_desk *groups;
 	struct map waits; /* struct job_wait by job id: who asked to be told of a job's end */
 	struct loop_hook turn;
 	struct loop_timer wake, pulse, farewell;

@@ -4,6 +4,7 @@
 #include "door.h"
 #include "epoch.h"
 #include "front_http.h"
+#include "group_desk.h"
 #include "job_row.h"
 #include "job_wait.h"
 #include "keep.h"
@@ -58,6 +59,7 @@ int broker_main(const struct role *r)
 	if (error < 0)
 		log_error("the loop failed: %s", strerror(-error));
 	keep_close(b);
+	groups_close(b);
 	options_forget(b);
 	return error < 0 || b->failed;
 }
@@ -160,6 +162,8 @@ static int start(struct broker *b)
 	/* Before the link's own hook: what is decided in a turn leaves in the same turn. */
 	loop_hook_add(b->loop, &b->turn, on_turn, b);
 	r = dispatch_open(b);
+	if (r == 0)
+		r = groups_open(b);
 	if (r == 0)
 		r = recover(b);
 	if (r == 0)

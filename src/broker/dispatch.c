@@ -1,5 +1,8 @@
 #include "dispatch.h"
 #include "engine_durable.h"
+#include "engine_groups.h"
+#include "group_desk.h"
+#include "group_inputs.h"
 #include "job_wait.h"
 #include "keep.h"
 #include "log.h"
@@ -385,12 +388,14 @@ void dispatch_actions(struct broker *b)
 	const struct action *actions;
 	size_t count;
 
-	while ((actions = engine_run(b->engine, &count)), count > 0) {
+	while (inputs_settle(b) | groups_feed(b) |
+	       ((actions = engine_run(b->engine, &count)), count > 0)) {
 		for (size_t i = 0; i < count; i++)
 			act(b, &actions[i]);
 		engine_reap(b->engine);
 	}
 	engine_reap(b->engine);
+	groups_flush(b);
 	send_acks(b);
 }
 
@@ -400,17 +405,22 @@ static struct peer_name peer_at(struct broker *b, uint32_t slot)
 	return (struct peer_name){ slot, engine_worker_incarnation(b->engine, slot, NULL) };
 }
 
-static void send_job(struct broker *b, const struct job *job, struct span args)
+void dispatch_job(struct broker *b, const struct job *job, struct span args, struct span inputs)
 {
-	const struct record record = { .kind = RECORD_JOB,
+	const struct record record = { .kind = inputs.size ? RECORD_JOB_INPUTS : RECORD_JOB,
 				       .ref = job->token,
 				       .job = { .id = job->id,
 						.type = job->profile->type,
 						.attempt = job->attempts,
 						.timeout_ms = job->profile->timeout_ms,
-						.args = args } };
+						.args = args,
+						.inputs = inputs } };
+	const struct record cancel = { .kind = RECORD_CANCEL, .ref = job->token };
 	int r = router_send(b->router, peer_at(b, job->slot), &record);
 
+	/* What was asked for while its arguments or inputs were read. */
+	if (r == 0 && job->cancelling)
+		r = router_send(b->router, peer_at(b, job->slot), &cancel);
 	if (ack_place(job->slot) < b->ack_slots)
 		b->acks[ack_place(job->slot)].rides = true;
 	if (r == 0)
@@ -419,6 +429,12 @@ static void send_job(struct broker *b, const struct job *job, struct span args)
 	log_warning("can't send a job to worker %u: %s", job->slot, strerror(-r));
 	if (r != -ENOTCONN)
 		ask_for_restart(peer_at(b, job->slot));
+}
+
+static void send_job(struct broker *b, const struct job *job, struct span args)
+{
+	if (!inputs_take(b, job, args))
+		dispatch_job(b, job, args, (struct span){ 0 });
 }
 
 /* An attempt whose arguments are read from the store. */
@@ -447,7 +463,6 @@ static void on_fetched(void *arg, const struct store_rows *rows)
 {
 	struct fetch *f = arg;
 	struct broker *b = f->broker;
-	struct record cancel = { .kind = RECORD_CANCEL, .ref = f->token };
 	struct job *job;
 
 	/* Its worker may have gone meanwhile. */
@@ -458,8 +473,6 @@ static void on_fetched(void *arg, const struct store_rows *rows)
 		fail_fetched(b, job, rows->error);
 	} else {
 		send_job(b, job, rows->jobs[0].args);
-		if (job->cancelling && router_send(b->router, peer_at(b, job->slot), &cancel) < 0)
-			log_warning("can't tell worker %u to cancel a job", job->slot);
 	}
 	free(f);
 }
@@ -498,6 +511,7 @@ static void tell_client(struct broker *b, struct job *job)
 		engine_delivered(b->engine, job);
 	}
 	job_waits_tell(b, job, WAIT_FINISHED);
+	groups_tell_member(b, job);
 }
 
 static void act(struct broker *b, const struct action *a)
@@ -521,6 +535,9 @@ static void act(struct broker *b, const struct action *a)
 		break;
 	case ACTION_REFUSED: /* who submitted it was told when the commit came */
 		job_waits_tell(b, a->job, WAIT_REFUSED);
+		break;
+	case ACTION_GROUP_FINISHED:
+		groups_tell(b, a->group);
 		break;
 	case ACTION_RETRYING:
 		log_debug("attempt %u failed, to be retried: %s", a->job->attempts,

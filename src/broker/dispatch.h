@@ -6,6 +6,8 @@
 
 int dispatch_open(struct broker *b) GA_MUST_CHECK; /* binds the workers' socket */
 /* Carry out what the engine has decided; at the end of each turn. */
+/* Send an attempt to its worker; `inputs` are earlier results that its arguments refer to, or empty. */
+void dispatch_job(struct broker *b, const struct job *job, struct span args, struct span inputs);
 void dispatch_actions(struct broker *b);
 void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation);
 void dispatch_worker_lost(struct broker *b, const struct control_message *m);

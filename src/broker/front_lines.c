@@ -36,7 +36,7 @@ static bool on_ended(struct connection *c);
 static bool holds(const struct connection *c);
 static void take_line(struct connection *c, struct span text);
 static void submit(struct connection *c, json_t *object, struct span text, struct span tag);
-static void ask(struct connection *c, const json_t *object, struct span tag);
+static void ask(struct connection *c, const json_t *object, struct span text, struct span tag);
 static void on_safe(struct keep_hold *h, int error);
 static void say_later(struct connection *c, struct buf *text);
 
@@ -157,8 +157,8 @@ static void take_line(struct connection *c, struct span text)
 	json_object_del(object, "tag");
 	if (error < 0)
 		refuse_line(c, (struct span){ 0 }, &r);
-	else if (json_object_get(object, "op"))
-		ask(c, object, tag_text);
+	else if (json_object_get(object, "op") || json_object_get(object, "group"))
+		ask(c, object, text, tag_text);
 	else
 		submit(c, object, text, tag_text);
 	json_decref(object);
@@ -460,7 +460,7 @@ static void on_answer(struct verb_request *q, const struct verb_answer *a)
 	say_later(c, &own);
 }
 
-static void ask(struct connection *c, const json_t *object, struct span tag)
+static void ask(struct connection *c, const json_t *object, struct span text, struct span tag)
 {
 	struct session *s = c->state;
 	struct op_request op;
@@ -472,7 +472,10 @@ static void ask(struct connection *c, const json_t *object, struct span tag)
 		refuse_line(c, tag, &r);
 		return;
 	}
-	if (op_read(object, &op, &r) < 0) {
+	int error = json_object_get(object, "op") ? op_read(object, &op, &r)
+						  : op_group(object, text, &op, &r);
+
+	if (error < 0) {
 		refuse_line(c, tag, &r);
 		return;
 	}

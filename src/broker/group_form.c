@@ -211,7 +211,7 @@ static int read_map(const json_t *object, const json_t *template, struct group_f
 	if ((v = json_object_get(object, "window")))
 		f->options.window = (uint32_t)json_integer_value(v);
 	v = json_object_get(object, "order");
-	f->by_completion = v && strcmp(json_string_value(v), "completed") == 0;
+	f->options.by_completion = v && strcmp(json_string_value(v), "completed") == 0;
 	/* A long list is to be gone through, whatever becomes of one. */
 	f->options.return_exceptions = !json_is_false(json_object_get(object, "return_exceptions"));
 	return check_count(json_array_size(f->over), "over", r);

@@ -18,7 +18,6 @@ struct group_form {
 	uint32_t count;
 	const json_t *members;         /* an array; NULL: a map, or a stored group */
 	const json_t *template, *over; /* map: a job object, an array */
-	bool by_completion;            /* "order": how results are told unless asked otherwise */
 	const char *durability;        /* NULL: not said */
 };
 

@@ -1,6 +1,7 @@
 #include "job_row.h"
 #include "clock.h"
 #include "engine_durable.h"
+#include "engine_groups.h"
 #include "engine_limits.h"
 #include "log.h"
 #include <errno.h>
@@ -57,6 +58,8 @@ static void fill_once(struct broker *b, const struct job *job, struct store_job 
 	memcpy(row->payload, x->payload, sizeof(row->payload));
 	row->unique_key = text_of(x->unique_key);
 	row->deadline = due_of(b, x->deadline);
+	row->group = x->group ? x->group->sequence : 0;
+	row->member = x->member;
 }
 
 static void fill_end(const struct broker *b, const struct job *job, struct store_job *row)
@@ -180,6 +183,8 @@ static void fill_submission(struct broker *b, const struct store_job *row,
 				  .limit_key = row->limit_key,
 				  .unique_key = row->unique_key,
 				  .key = row->key,
+				  .group = row->group ? engine_group_at(b->engine, row->group) : NULL,
+				  .member = row->member,
 				  .exempt = true };
 	memcpy(s->payload, row->payload, sizeof(s->payload));
 	if (f->at_most_once)

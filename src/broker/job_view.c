@@ -116,6 +116,37 @@ void job_view_members(const struct job_facts *f, enum job_detail detail, struct 
 	put_result(f, out);
 }
 
+void job_view_result(const struct job_facts *f, size_t body_max, struct buf *out)
+{
+	char id[UUID_TEXT_SIZE];
+	size_t before;
+
+	uuid_format(&f->id, id);
+	put_text(out, "id", id);
+	put_text(out, "state", job_state_name(f->state));
+	put_integer(out, "attempts", f->attempts);
+	if (f->attempts > 0) {
+		json_put_key(out, "elapsed_ms");
+		json_put_milliseconds(out, f->elapsed_us * NSEC_PER_USEC);
+	}
+	put_instant(out, "finished_at", f->finished_wall);
+	if (f->has_error)
+		error_view(f->error_code, f->error_message, f->error_signal, out);
+	if (f->meta.data) {
+		json_put_key(out, "result");
+		json_put_raw(out, f->meta);
+	}
+	if (!f->body.data)
+		return;
+	before = buf_size(out);
+	if (f->body.size <= body_max)
+		put_body(f->body, out);
+	if (f->body.size > body_max || buf_size(out) - before > body_max) {
+		out->end -= buf_size(out) - before;
+		put_integer(out, "body_bytes", (int64_t)f->body.size);
+	}
+}
+
 void error_view(struct span code, struct span message, int signal_number, struct buf *out)
 {
 	json_put_key(out, "error");

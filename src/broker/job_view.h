@@ -14,6 +14,9 @@ enum job_detail {
 void job_view(const struct job_facts *f, enum job_detail detail, struct buf *out);
 /* The members alone, to go on with inside an open object. */
 void job_view_members(const struct job_facts *f, enum job_detail detail, struct buf *out);
+/* What a job gave, as members of an open object: no arguments, no terms. A body that takes more than `body_max` bytes is left
+ * out: "body_bytes" says how many it has. */
+void job_view_result(const struct job_facts *f, size_t body_max, struct buf *out);
 /* "error": {...}, of a job or an attempt; a member of an open object. */
 void error_view(struct span code, struct span message, int signal_number, struct buf *out);
 /* RFC 9457. */

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "engine_durable.h"
 #include "engine_groups.h"
+#include "group_row.h"
 #include "job_row.h"
 #include "log.h"
 #include <errno.h>
@@ -220,15 +221,39 @@ static void save_job(struct keep *k, struct job *job)
 	batch->sync |= job->sync;
 }
 
+static void save_group(struct keep *k, struct group *group)
+{
+	struct batch *batch = batch_open(k);
+	bool first = !group->stored;
+	struct group_texts texts;
+	struct store_group row;
+
+	if (!batch)
+		abort();
+	group_row_fill(k->broker, group, &row, &texts);
+	if (store_save_group(batch->changes, &row, first) < 0)
+		abort();
+	if (first)
+		borrow(batch, group->spec);
+	borrow(batch, texts.members);
+	borrow(batch, texts.progress);
+	borrow(batch, texts.error);
+	group_texts_done(&texts);
+	batch->sync |= group->sync;
+}
+
 void keep_turn(struct broker *b)
 {
 	struct keep *k = b->keep;
+	struct group *group;
 	struct job *job;
 
 	if (!k || b->failed)
 		return;
 	while ((job = engine_change(b->engine)))
 		save_job(k, job);
+	while ((group = engine_group_change(b->engine)))
+		save_group(k, group);
 	uint64_t engine_number = engine_seal(b->engine);
 
 	if (k->open)

@@ -1,4 +1,5 @@
 #include "line_ops.h"
+#include "json_slice.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +22,10 @@ static const struct op ops[] = {
 	{ "cancel", "POST", "/v1/jobs/", TAKES_ID, "/cancel" },
 	{ "retry", "POST", "/v1/jobs/", TAKES_ID, "/retry" },
 	{ "list", "GET", "/v1/jobs", 0, NULL },
+	{ "groups", "GET", "/v1/groups", 0, NULL },
+	{ "group", "GET", "/v1/groups/", TAKES_ID, NULL },
+	{ "group_results", "GET", "/v1/groups/", TAKES_ID, "/results" },
+	{ "group_cancel", "POST", "/v1/groups/", TAKES_ID, "/cancel" },
 	{ "workers", "GET", "/v1/workers", 0, NULL },
 	{ "queues", "GET", "/v1/queues", 0, NULL },
 	{ "queue", "GET", "/v1/queues/", TAKES_ID, NULL },
@@ -43,14 +48,17 @@ static const struct {
 	const char *name, *parameter;
 } query_names[] = { { "state", "state" },   { "type", "type" },   { "queue", "queue" },
 		    { "tagged", "tag" },    { "since", "since" }, { "limit", "limit" },
-		    { "cursor", "cursor" }, { "wait", "wait" } };
+		    { "cursor", "cursor" }, { "wait", "wait" },   { "order", "order" },
+		    { "follow", "follow" } };
+#define ONE_LINE "&array=true" /* of several results */
 
 #define QUERY_VALUE_MAX 64
-_Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) <= OP_QUERY_MAX, "a query fits");
+_Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) + sizeof(ONE_LINE) <= OP_QUERY_MAX,
+	       "a query fits");
 
 static int refuse_op(struct refusal *r)
 {
-	char known[280] = "";
+	char known[312] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
 		strncat(known, i ? " " : "", sizeof(known) - strlen(known) - 1);
@@ -89,7 +97,7 @@ static int write_query(const json_t *line, char *out, struct refusal *r)
 				continue;
 			return refuse(r, 422, "unknown_field", key,
 				      "unknown field \"%.40s\": an op takes id, state, type, queue, tagged, "
-				      "since, limit, cursor, wait and tag",
+				      "since, limit, cursor, wait, order, follow and tag",
 				      key);
 		}
 		if (json_is_integer(v)) {
@@ -104,7 +112,7 @@ static int write_query(const json_t *line, char *out, struct refusal *r)
 		for (; *text; text++)
 			out += sprintf(out, "%%%02x", (unsigned char)*text);
 	}
-	*out = '\0';
+	strcpy(out, ONE_LINE);
 	return 0;
 }
 
@@ -140,6 +148,46 @@ int op_read(const json_t *line, struct op_request *ret_request, struct refusal *
 	snprintf(q->path, sizeof(q->path), "%s%s%s", op->path, op->takes & TAKES_ID ? id : "",
 		 op->tail ? op->tail : "");
 	return op->takes & TAKES_BODY ? write_body(line, &q->body, r) : write_query(line, q->query, r);
+}
+
+static int write_wait(const json_t *wait, char *out, struct refusal *r)
+{
+	const char *text = json_string_value(wait);
+
+	if (!wait || json_is_false(wait))
+		return 0;
+	if (json_is_true(wait)) /* as long as a request may */
+		strcpy(out, "wait=1d");
+	else if (json_is_number(wait))
+		sprintf(out, "wait=%.15g", json_number_value(wait));
+	else if (text && strlen(text) < QUERY_VALUE_MAX && !strpbrk(text, "&%+"))
+		sprintf(out, "wait=%s", text);
+	else
+		return refuse(r, 422, "bad_field", "wait",
+			      "wait takes true, or a duration such as \"30s\"");
+	return 0;
+}
+
+int op_group(const json_t *line, struct span text, struct op_request *ret_request, struct refusal *r)
+{
+	const json_t *wait = json_object_get(line, "wait");
+	struct span group = json_member_text(text, SPAN("group"));
+	struct op_request *q = ret_request;
+
+	q->method = "POST";
+	strcpy(q->path, "/v1/groups");
+	q->query[0] = '\0';
+	q->body = NULL;
+	if (json_object_size(line) > 1 + (size_t)(wait != NULL))
+		return refuse(
+			r, 422, "unknown_field", "",
+			"a line with a group takes group, wait and tag: its options stand inside of it");
+	if (write_wait(wait, q->query, r) < 0)
+		return -EINVAL;
+	q->body = strndup(group.data ? group.data : "", group.size);
+	if (!q->body)
+		return refuse(r, 503, "no_memory", "", "the daemon is out of memory: try again later");
+	return 0;
 }
 
 void op_done(struct op_request *request)

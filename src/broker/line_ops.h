@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #define OP_ID_MAX 255
-#define OP_QUERY_MAX 1800
+#define OP_QUERY_MAX 2200
 
 struct op_request {
 	const char *method;
@@ -18,4 +18,7 @@ struct op_request {
 
 /* Read a line (parsed, its tag taken out). -EINVAL with `r` filled: it is no op, or not as that one takes it. */
 int op_read(const json_t *line, struct op_request *ret_request, struct refusal *r) GA_MUST_CHECK;
+/* A line {"group": {...}, "wait": "30s"}; `text` is what it was parsed from. Likewise. */
+int op_group(const json_t *line, struct span text, struct op_request *ret_request,
+	     struct refusal *r) GA_MUST_CHECK;
 void op_done(struct op_request *request);

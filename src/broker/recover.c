@@ -1,6 +1,8 @@
 #include "recover.h"
 #include "clock.h"
 #include "engine_durable.h"
+#include "engine_groups.h"
+#include "group_row.h"
 #include "job_row.h"
 #include "keep.h"
 #include "limit_form.h"
@@ -73,6 +75,7 @@ static int load(struct recovery *r)
 		log_error("what the store kept can't be loaded: %s", strerror(-error));
 		return error;
 	}
+	engine_groups_restored(b->engine);
 	if (r->jobs > 0)
 		log_notice("%llu unfinished jobs are back from the store, in %.1f s",
 			   (unsigned long long)r->jobs,
@@ -149,9 +152,15 @@ static int take_job(void *arg, const struct store_job *row)
 	return error;
 }
 
-static int take_group(void *arg GA_UNUSED, const struct store_group *row GA_UNUSED)
+static int take_group(void *arg, const struct store_group *row)
 {
-	return 0;
+	struct recovery *r = arg;
+	int error = group_row_restore(r->broker, row);
+
+	if (error < 0)
+		log_error("group %llu can't be taken back: %s", (unsigned long long)row->sequence,
+			  strerror(-error));
+	return error;
 }
 
 static int take_document(void *arg, const struct store_document *document)

@@ -11,8 +11,8 @@
 #define ARGS_MAX (1u << 20) /* with them a job must fit into a record */
 _Static_assert(ARGS_MAX + 4096 <= RECORD_MAX, "a job's record has other fields, too");
 
-static int read_args(const struct job_type *type, struct span *args, const json_t **tree,
-		     json_t **ret_parsed, struct refusal *r);
+static int read_args(const struct job_type *type, bool references, struct span *args,
+		     const json_t **tree, json_t **ret_parsed, struct refusal *r);
 static int choose_durability(const struct broker *b, const struct job_fields *f, bool waits,
 			     enum job_durability *ret_durability, struct refusal *r);
 static void set_times(const struct broker *b, const struct job_fields *f, struct submission *s);
@@ -88,7 +88,7 @@ int submit_prepare(struct broker *b, const struct job_type *type, const struct j
 {
 	enum job_durability durability = DURABILITY_MEMORY;
 	json_t *parsed = NULL;
-	int error = read_args(type, &args, &tree, &parsed, r);
+	int error = read_args(type, origin->references, &args, &tree, &parsed, r);
 
 	broker_engine(b);
 	if (error == 0)
@@ -118,8 +118,8 @@ void prepared_done(struct prepared *p)
 	bytes_unref(GA_TAKE_PTR(p->args));
 }
 
-static int read_args(const struct job_type *type, struct span *args, const json_t **tree,
-		     json_t **ret_parsed, struct refusal *r)
+static int read_args(const struct job_type *type, bool references, struct span *args,
+		     const json_t **tree, json_t **ret_parsed, struct refusal *r)
 {
 	int error = 0;
 
@@ -135,7 +135,8 @@ static int read_args(const struct job_type *type, struct span *args, const json_
 	if (*ret_parsed)
 		*tree = *ret_parsed;
 	if (error == 0 && (args->size > 0 || type->required))
-		error = type_check_args(type, *tree, r);
+		error = references ? type_check_template(type, *tree, r)
+				   : type_check_args(type, *tree, r);
 	return error;
 }
 
@@ -158,6 +159,19 @@ static int choose_durability(const struct broker *b, const struct job_fields *f,
 			      "at_most_once needs a store, and this daemon keeps jobs in memory");
 	*ret_durability = durability;
 	return 0;
+}
+
+int submit_durability(const struct broker *b, const char *name, bool waits,
+		      enum job_durability *ret_durability, struct refusal *r)
+{
+	struct job_fields f = { .has_durability = name };
+	int error = 0;
+
+	if (name)
+		error = job_durability_parse(name, &f.durability);
+	if (error == 0)
+		error = choose_durability(b, &f, waits, ret_durability, r);
+	return error < 0 ? error : check_state(b, *ret_durability, r);
 }
 
 /* The engine's time that is this wall time now; never 0, which is none. */

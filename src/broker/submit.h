@@ -11,6 +11,7 @@
 struct submit_origin {
 	uint64_t client, tag; /* as struct submission has them; 0: nobody waits on a connection */
 	bool waits; /* somebody waits for its end: then no retries, and kept in memory, unless asked for */
+	bool references; /* its arguments may refer to earlier results (reference.h): it stands in a chain */
 };
 
 struct submitted {
@@ -31,6 +32,9 @@ int submit_prepare(struct broker *b, const struct job_type *type, const struct j
 		   struct span args, const json_t *tree, const struct submit_origin *origin,
 		   struct prepared *ret_prepared, struct refusal *r) GA_MUST_CHECK;
 void prepared_done(struct prepared *p);
+/* How something is to be kept, by name or (NULL) by default, and whether that is possible now. -EINVAL. */
+int submit_durability(const struct broker *b, const char *name, bool waits,
+		      enum job_durability *ret_durability, struct refusal *r) GA_MUST_CHECK;
 /* Why engine_submit() refused it, with `error`. -EINVAL. */
 int submit_refuse(const struct broker *b, int error, struct refusal *r);
 

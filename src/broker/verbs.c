@@ -39,6 +39,11 @@ static const struct route routes[] = {
 	{ "GET", "/v1/stats", verb_stats },
 	{ "GET", "/healthz", verb_healthz },
 	{ "GET", "/readyz", verb_readyz },
+	{ "POST", "/v1/groups", verb_group_submit },
+	{ "GET", "/v1/groups", verb_groups },
+	{ "GET", "/v1/groups/*", verb_group_show },
+	{ "GET", "/v1/groups/*/results", verb_group_results },
+	{ "POST", "/v1/groups/*/cancel", verb_group_cancel },
 };
 
 /* Whether the path fits the pattern; the segment at `*` is handed back. */
@@ -84,7 +89,7 @@ void verb_ask(struct verb_request *q)
 		       (int)MIN(q->method.size, (size_t)16), q->method.data, allowed);
 	else
 		refuse(&r, 404, "no_such_path", "",
-		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/run, /v1/types, "
+		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/groups, /v1/run, /v1/types, "
 		       "/v1/workers, /v1/queues, /v1/limits and /v1/stats",
 		       (int)MIN(q->path.size, (size_t)80), q->path.data);
 	verb_refuse(q, &r);

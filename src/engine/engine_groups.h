@@ -28,6 +28,7 @@ struct group_options {
 	bool cancel_rest;       /* wait: those that are left when it has ended */
 	uint32_t until_count;   /* UNTIL_COUNT: so many have ended */
 	uint32_t window;        /* map: unfinished members at a time; 0: all */
+	bool by_completion;     /* the broker's: how results are told */
 	int64_t timeout; /* from its start, ns; 0: none. wait: it ends then; others: its members are cancelled */
 };
 
@@ -62,6 +63,7 @@ struct group {
 	int64_t accepted_at, started_at, finished_at; /* engine time; 0: not yet */
 
 	/* the engine's own */
+	uint64_t first_batch; /* that its first save is in; 0: not handed out yet */
 	struct heap_node due;
 	struct list work, change, hungry;
 	struct list place; /* of a top one, in order of acceptance */
@@ -117,9 +119,9 @@ struct restored_group {
 	uint64_t sequence;
 	enum job_state state;
 	bool cancelling, timed_out;
-	int64_t accepted_at, started_at; /* engine time, below 0 if before the boot */
-	int64_t due;                     /* of its timeout: engine time; 0: none */
-	struct span members;             /* sequences, 8 bytes little-endian each */
+	int64_t accepted_at, started_at, finished_at; /* engine time, below 0 if before the boot */
+	int64_t due;                                  /* of its timeout: engine time; 0: none */
+	struct span members;                          /* sequences, 8 bytes little-endian each */
 	struct span settled;
 	struct span error_code, error_message;
 };
@@ -127,6 +129,10 @@ struct restored_group {
  * -EEXIST, -EINVAL (what was stored contradicts itself), -ENOMEM. */
 int engine_group_restore(struct engine *e, const struct group_submission *s,
 			 const struct restored_group *r, struct group **ret_group) GA_MUST_CHECK;
+/* The same for looking at it alone, in any state: no engine has it. */
+int group_unpack(const struct group_submission *s, const struct restored_group *r,
+		 struct group **ret_group) GA_MUST_CHECK;
+void group_unpacked_free(struct group *group);
 /* All are back: members that are neither here nor settled were lost. */
 void engine_groups_restored(struct engine *e);
 /* The members that have ended, as text: "0s2f1c" in the order of their ends. Appended to `out`. -ENOMEM. */

@@ -72,8 +72,8 @@ void group_member_refused(struct engine *e, struct group *g, uint32_t member)
 	while (top->parent)
 		top = top->parent;
 	group_member_ended(e, g, member, JOB_FAILED);
-	/* A map was accepted before: its member alone is lost. */
-	if (!g->stored)
+	/* What was accepted before is a map: of that this member alone is lost. */
+	if (!g->stored || g->first_batch > e->committed)
 		engine_group_refused(e, top);
 }
 

@@ -9,6 +9,7 @@
 
 static int restore_members(struct group *g, struct span members);
 static int restore_settled(struct group *g, struct span text);
+static int unpack(struct group *g, const struct restored_group *r);
 
 void group_changed(struct engine *e, struct group *g, bool sync)
 {
@@ -25,6 +26,8 @@ struct group *engine_group_change(struct engine *e)
 	struct list *node;
 
 	if (g) {
+		if (!g->stored)
+			g->first_batch = e->sealed + 1;
 		g->stored = true;
 		g->sync = false;
 		e->unsealed = true;
@@ -62,34 +65,58 @@ static enum job_state letter_state(char letter)
 
 /* ---- coming back ---- */
 
+static int unpack(struct group *g, const struct restored_group *r)
+{
+	int error = restore_members(g, r->members);
+
+	g->id = r->id;
+	g->state = (uint8_t)r->state;
+	g->stored = true;
+	g->cancelling = r->cancelling;
+	g->timed_out = r->timed_out;
+	g->accepted_at = r->accepted_at;
+	g->started_at = r->started_at;
+	g->finished_at = r->finished_at;
+	if (error == 0)
+		error = restore_settled(g, r->settled);
+	if (error == 0 && r->error_code.size > 0)
+		g->error = error_new(0, r->error_code, r->error_message);
+	return error;
+}
+
+int group_unpack(const struct group_submission *s, const struct restored_group *r,
+		 struct group **ret_group)
+{
+	struct group *g;
+	int error = s->count > GROUP_MEMBERS_MAX ? -EINVAL : group_alloc(s, r->sequence, &g);
+
+	if (error < 0)
+		return error;
+	error = unpack(g, r);
+	if (error < 0)
+		group_unpacked_free(g);
+	else
+		*ret_group = g;
+	return error;
+}
+
 int engine_group_restore(struct engine *e, const struct group_submission *s,
 			 const struct restored_group *r, struct group **ret_group)
 {
 	struct group *g;
 	int error;
 
-	if (r->sequence == 0 || job_state_is_final(r->state) || s->count > GROUP_MEMBERS_MAX ||
-	    (s->parent && s->member >= s->parent->count))
+	if (r->sequence == 0 || (r->state != JOB_RUNNING && r->state != JOB_BLOCKED) ||
+	    s->count > GROUP_MEMBERS_MAX || (s->parent && s->member >= s->parent->count))
 		return -EINVAL;
 	if (engine_group_at(e, r->sequence) || table_get(&e->table, r->sequence))
 		return -EEXIST;
 	error = group_create(e, s, r->sequence, &g);
 	if (error < 0)
 		return error;
-	g->id = r->id;
-	g->state = r->state == JOB_RUNNING ? JOB_RUNNING : JOB_BLOCKED;
-	g->stored = true;
-	g->cancelling = r->cancelling;
-	g->timed_out = r->timed_out;
-	g->accepted_at = r->accepted_at;
-	g->started_at = r->started_at;
-	error = restore_members(g, r->members);
-	if (error == 0)
-		error = restore_settled(g, r->settled);
+	error = unpack(g, r);
 	if (error == 0 && r->due != 0 && !g->timed_out)
 		error = heap_set(&e->groups.due, &g->due, r->due);
-	if (error == 0 && r->error_code.size > 0)
-		g->error = error_new(0, r->error_code, r->error_message);
 	if (error < 0) {
 		group_leave(e, g);
 		return error;

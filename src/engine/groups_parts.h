@@ -37,7 +37,10 @@ void group_member_ended(struct engine *e, struct group *group, uint32_t member, 
 void group_member_refused(struct engine *e, struct group *group, uint32_t member);
 
 /* ---- between the files of groups ---- */
-/* In no state yet, with this sequence. */
+/* On its own, with room for its members. */
+int group_alloc(const struct group_submission *s, uint64_t sequence,
+		struct group **ret_group) GA_MUST_CHECK;
+/* Known to the engine, in no state yet. */
 int group_create(struct engine *e, const struct group_submission *s, uint64_t sequence,
 		 struct group **ret_group) GA_MUST_CHECK;
 bool group_is_final(const struct group *group);

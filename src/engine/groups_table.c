@@ -35,8 +35,10 @@ static uint64_t weight(const struct group *g)
 	       g->count * (sizeof(*g->sequences) + sizeof(*g->order) + sizeof(*g->outcomes));
 }
 
-static void group_free(struct group *g)
+void group_unpacked_free(struct group *g)
 {
+	if (!g)
+		return;
 	free(g->sequences);
 	free(g->order);
 	free(g->outcomes);
@@ -50,7 +52,7 @@ void groups_done(struct engine *e)
 	struct group *g;
 
 	while ((g = map_take_any(&e->groups.by_sequence)))
-		group_free(g);
+		group_unpacked_free(g);
 	map_done(&e->groups.by_sequence);
 	heap_done(&e->groups.due);
 }
@@ -68,7 +70,7 @@ void group_unref(struct engine *e, struct group *g)
 		struct group *parent = g->parent;
 
 		e->groups.bytes -= weight(g);
-		group_free(g);
+		group_unpacked_free(g);
 		g = parent;
 	}
 }
@@ -98,8 +100,7 @@ static int options_check(const struct group_submission *s)
 	return s->parent ? group_place_check(s->parent, s->member) : 0;
 }
 
-int group_create(struct engine *e, const struct group_submission *s, uint64_t sequence,
-		 struct group **ret_group)
+int group_alloc(const struct group_submission *s, uint64_t sequence, struct group **ret_group)
 {
 	struct group *g = calloc(1, sizeof(*g));
 	uint32_t room = MAX(s->count, 1U);
@@ -110,14 +111,8 @@ int group_create(struct engine *e, const struct group_submission *s, uint64_t se
 	g->sequences = calloc(room, sizeof(*g->sequences));
 	g->order = calloc(room, sizeof(*g->order));
 	g->outcomes = calloc(room, sizeof(*g->outcomes));
-	if (!g->sequences || !g->order || !g->outcomes ||
-	    (s->options.timeout > 0 && heap_set(&e->groups.due, &g->due, TIME_NEVER) < 0)) {
-		group_free(g);
-		return -ENOMEM;
-	}
-	if (map_put(&e->groups.by_sequence, sequence, g) < 0) {
-		heap_remove(&e->groups.due, &g->due);
-		group_free(g);
+	if (!g->sequences || !g->order || !g->outcomes) {
+		group_unpacked_free(g);
 		return -ENOMEM;
 	}
 	list_init(&g->work);
@@ -129,8 +124,29 @@ int group_create(struct engine *e, const struct group_submission *s, uint64_t se
 	g->durability = (uint8_t)s->durability;
 	g->count = g->culprit = s->count;
 	g->spec = bytes_ref(s->spec);
-	g->parent = group_ref(s->parent);
 	g->member = s->member;
+	*ret_group = g;
+	return 0;
+}
+
+int group_create(struct engine *e, const struct group_submission *s, uint64_t sequence,
+		 struct group **ret_group)
+{
+	struct group *g;
+	int r = group_alloc(s, sequence, &g);
+
+	if (r < 0)
+		return r;
+	if (s->options.timeout > 0)
+		r = heap_set(&e->groups.due, &g->due, TIME_NEVER);
+	if (r == 0)
+		r = map_put(&e->groups.by_sequence, sequence, g);
+	if (r < 0) {
+		heap_remove(&e->groups.due, &g->due);
+		group_unpacked_free(g);
+		return r;
+	}
+	g->parent = group_ref(s->parent);
 	g->users = 1;
 	g->accepted_at = e->now;
 	e->groups.bytes += weight(g);

@@ -191,7 +191,7 @@ static int read_group(struct sqlite *q, struct store_read *read, uint64_t sequen
 	row_fetch(st, row, GROUP_COLUMNS);
 	if (values_group(row, &group) < 0)
 		r = damaged(q, "groups", &row[GROUP_SEQUENCE]);
-	else if (!uuid_equal(&group.id, &read->id))
+	else if (read->kind == READ_GROUP_ID && !uuid_equal(&group.id, &read->id))
 		r = -ENOENT;
 	else
 		r = rows_set_group(read, &group);
@@ -286,6 +286,8 @@ int sqlite_read(void *state, struct store_read *read, int64_t until)
 		break;
 	case READ_SEQUENCE:
 		r = read_job(q, read, read->sequence);
+		if (r == -ENOENT)
+			r = read_group(q, read, read->sequence);
 		break;
 	case READ_ATTEMPTS:
 		r = read_attempts(q, read);

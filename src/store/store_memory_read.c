@@ -34,7 +34,8 @@ static int read_group(struct memory *m, struct store_read *read, uint64_t sequen
 {
 	const struct memory_row *row = memory_find(m, sequence);
 
-	if (!row || !row->is_group || !uuid_equal(&row->group.id, &read->id))
+	if (!row || !row->is_group ||
+	    (read->kind == READ_GROUP_ID && !uuid_equal(&row->group.id, &read->id)))
 		return -ENOENT;
 	return rows_set_group(read, &row->group);
 }
@@ -71,6 +72,13 @@ static int read_list(struct memory *m, struct store_read *read, int64_t until)
 	return 0;
 }
 
+static int read_sequence(struct memory *m, struct store_read *read)
+{
+	int r = read_job(m, read, read->sequence);
+
+	return r == -ENOENT ? read_group(m, read, read->sequence) : r;
+}
+
 static int read_ids(struct memory *m, struct store_read *read)
 {
 	uint64_t sequence = id_sequence(&read->id, m->facts.last_sequence);
@@ -85,7 +93,7 @@ int memory_read(void *state, struct store_read *read, int64_t until)
 	if (read->kind == READ_ID || read->kind == READ_GROUP_ID)
 		r = read_ids(state, read);
 	else if (read->kind == READ_SEQUENCE)
-		r = read_job(state, read, read->sequence);
+		r = read_sequence(state, read);
 	else if (read->kind == READ_ATTEMPTS)
 		r = read_attempts(state, read);
 	else if (read->kind == READ_LIST)

@@ -32,7 +32,7 @@ int store_read_job(struct store *s, const struct uuid *id, store_rows_fn fn, voi
 		   struct store_read **ret_read) GA_MUST_CHECK;
 int store_read_group(struct store *s, const struct uuid *id, store_rows_fn fn, void *arg,
 		     struct store_read **ret_read) GA_MUST_CHECK;
-/* A job whole, by sequence. */
+/* A job whole, or a group, by sequence. */
 int store_read_sequence(struct store *s, uint64_t sequence, store_rows_fn fn, void *arg,
 			struct store_read **ret_read) GA_MUST_CHECK;
 int store_read_attempts(struct store *s, uint64_t sequence, store_rows_fn fn, void *arg,

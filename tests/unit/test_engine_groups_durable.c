@@ -104,25 +104,48 @@ static void a_refused_member_refuses_the_group(void **state)
 	fill(&rig, &b, 3);
 	engine_group_start(rig.e, b.group);
 	rig_turn(&rig);
-	b.group->stored = false; /* the row was refused with it */
 	number = save(&rig, NULL, NULL);
-	b.group->stored = false;
 	engine_refused(rig.e, b.jobs[1]);
 	engine_committed(rig.e, number);
-	rig_turn(&rig);
 	assert_true(b.group->refused);
+	rig_turn(&rig);
 	assert_int_equal(rig_had(&rig, ACTION_REFUSED, NULL), 1);
 	save_and_commit(&rig);
 	rig_turn(&rig);
-	for (int i = 0; i < 3; i += 2) {
-		if (b.jobs[i]->state == JOB_RUNNING)
-			cancelled_by_worker(&rig, b.jobs[i]);
-	}
-	rig_turn(&rig);
-	save_and_commit(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_CANCEL, NULL), 2); /* those that were saved */
+	cancelled_by_worker(&rig, b.jobs[0]);
+	cancelled_by_worker(&rig, b.jobs[2]);
 	rig_turn(&rig);
 	assert_int_equal(b.group->state, JOB_FAILED);
 	assert_string_equal(b.group->error->code, "no_space");
+	rig_close(&rig);
+}
+
+static void of_a_map_that_was_accepted_one_member_is_refused(void **state)
+{
+	struct group *g;
+	struct job *first;
+	struct rig rig;
+	uint64_t number;
+
+	(void)state;
+	open_with_worker(&rig, 10);
+	g = make(&rig, (struct group_options){ .kind = GROUP_MAP, .return_exceptions = true }, 2,
+		 NULL, 0, DURABILITY_WRITE);
+	engine_group_start(rig.e, g);
+	rig_turn(&rig);
+	save_and_commit(&rig);
+	assert_ptr_equal(engine_group_hungry(rig.e), g);
+	first = join(&rig, g, 0, false);
+	rig_turn(&rig);
+	number = save(&rig, NULL, NULL);
+	engine_refused(rig.e, first);
+	engine_committed(rig.e, number);
+	rig_turn(&rig);
+	assert_false(g->refused);
+	assert_int_equal(g->state, JOB_RUNNING);
+	assert_int_equal(g->failed, 1);
+	assert_ptr_equal(engine_group_hungry(rig.e), g);
 	rig_close(&rig);
 }
 
@@ -334,6 +357,7 @@ int main(void)
 		cmocka_unit_test(a_group_and_its_members_are_one_batch_and_its_end_too),
 		cmocka_unit_test(an_empty_durable_group_is_saved_and_told_after_it),
 		cmocka_unit_test(a_refused_member_refuses_the_group),
+		cmocka_unit_test(of_a_map_that_was_accepted_one_member_is_refused),
 		cmocka_unit_test(groups_come_back_from_a_store),
 		cmocka_unit_test(a_group_whose_failure_was_saved_goes_on_ending),
 		cmocka_unit_test(members_that_did_not_come_back_are_lost),

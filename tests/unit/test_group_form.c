@@ -66,7 +66,7 @@ static void each_kind_has_its_options(void **state)
 	assert_int_equal(f.options.kind, GROUP_MAP);
 	assert_int_equal(f.options.window, 100);
 	assert_true(f.options.return_exceptions);
-	assert_true(f.by_completion);
+	assert_true(f.options.by_completion);
 	json_decref(t);
 	f = read_form("{\"map\":{\"type\":\"noop\"},\"over\":[],\"window\":7,\"return_exceptions\":false}",
 		      &t);

@@ -472,6 +472,11 @@ static void a_group_comes_back_whole_and_grows(void **state)
 	assert_int_equal(answer.group.state, JOB_FAILED);
 	assert_int_equal(answer.group.expires_wall, group.expires_wall);
 	answer_done(&answer);
+	rig_read_sequence(rig, 10, &answer);
+	assert_int_equal(answer.group_count, 1);
+	assert_int_equal(answer.job_count, 0);
+	assert_int_equal(answer.group.parent, 4);
+	answer_done(&answer);
 	group.id = rig_id(11);
 	rig_read_group(rig, &group.id, &answer);
 	assert_int_equal(answer.error, -ENOENT);
