@@ -92,7 +92,7 @@ sub deaths_of_log {
 	my $offset = now() - Time::HiRes::time() * 1e9;
 	my $found = 0;
 
-	while ($text =~ /^(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+\.\d+) \S+(?: \w+)?: (broker|worker)(?: \d+)? \(pid (\d+)\) (?:died|exited|has ended)/mg) {
+	while ($text =~ /^(\d+)-(\d+)-(\d+) (\d+):(\d+):(\d+\.\d+) \S+(?: \w+)?: (?:sacrificial )?(broker|worker)(?: \d+)? \(pid (\d+)\) (?:died|exited|has ended)/mg) {
 		next if $self->{known}{$8};
 		my $at = int($offset + 1e9 * (POSIX::mktime(int $6, $5, $4, $3, $2 - 1, $1 - 1900, 0, 0, -1) + $6 - int $6));
 		$self->death($8, $at - 1_000_000_000, $7, $at + 1_000_000);
