@@ -29,7 +29,9 @@ void job_changed(struct engine *e, struct job *job, bool sync)
 {
 	if (GA_LIKELY(!job_is_durable(job)))
 		return;
-	job->sync |= sync && job->profile->durability == DURABILITY_FSYNC;
+	/* What may run but once isn't given a second chance by a loss of power. */
+	job->sync |= sync &&
+		     (job->profile->durability == DURABILITY_FSYNC || job->profile->at_most_once);
 	if (job->changed)
 		return;
 	if (changes_reserve(e) < 0)
@@ -218,10 +220,8 @@ static void release(struct engine *e, const struct action *a)
 		proceed(e, a->job);
 		return;
 	case ACTION_DISPATCH: /* it may have been cut short: lost with its worker before it was ever sent */
-		if (attempt_find(e, a->slot, a->token) != a->job)
-			return;
-		a->job->sent = true;
-		action_now(e, a);
+		if (attempt_find(e, a->slot, a->token) == a->job)
+			action_now(e, a);
 		return;
 	default:
 		action_now(e, a);
@@ -248,6 +248,7 @@ static int restored_fill(struct engine *e, struct job *job, const struct submiss
 	job->token = r->token;
 	job->slot = r->slot;
 	job->cancelling = r->cancelling;
+	job->expiring = r->cancelling && r->error && strcmp(r->error->code, "deadline") == 0;
 	job->elapsed_us = r->elapsed_us;
 	job->accepted_at = r->accepted_at;
 	job->started_at = r->started_at;
@@ -308,6 +309,7 @@ static int restored_place(struct engine *e, struct job *job, const struct submis
 	case JOB_EXPIRED:
 		limits_settle(e, job);
 		job_move(e, job, r->state); /* its time in the ring begins now */
+		extra_settle(e, job);
 		return 0;
 	default:
 		job_start(e, job, r->state == JOB_READY ? 0 : r->due,

@@ -238,6 +238,7 @@ int engine_cancel(struct engine *e, struct job *job)
 
 int engine_retry(struct engine *e, struct job *job)
 {
+	bool expired = job->state == JOB_EXPIRED;
 	int r;
 
 	if (job->state == JOB_SUCCEEDED)
@@ -263,6 +264,8 @@ int engine_retry(struct engine *e, struct job *job)
 	e->counts.args_bytes += bytes_weight(job->args);
 	bytes_unref(GA_TAKE_PTR(job->meta));
 	bytes_unref(GA_TAKE_PTR(job->body));
+	if (expired)
+		job_set_error(job, NULL); /* it tells of a deadline that is no more */
 	job->started_at = job->finished_at = 0;
 	return 0;
 }
@@ -284,6 +287,28 @@ struct job *engine_below(struct engine *e, uint64_t sequence)
 	return table_below(&e->table, sequence);
 }
 
+/* What is told is told now; and an attempt that was cut short since its dispatch was let go isn't sent at all. */
+static void actions_settle(struct engine *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->action_count; i++) {
+		const struct action *a = &e->actions[i];
+
+		if (a->kind == ACTION_FINISHED)
+			a->job->untold = false;
+		if (a->kind == ACTION_GROUP_FINISHED)
+			a->group->untold = false;
+		if (a->kind == ACTION_DISPATCH) {
+			if (a->job->state != JOB_RUNNING || a->job->token != a->token)
+				continue;
+			a->job->sent = true;
+		}
+		e->actions[kept++] = *a;
+	}
+	e->action_count = kept;
+}
+
 const struct action *engine_run(struct engine *e, size_t *ret_count)
 {
 	groups_run(e);
@@ -293,12 +318,7 @@ const struct action *engine_run(struct engine *e, size_t *ret_count)
 	for (int c = 0; c < CLASS_COUNT; c++)
 		while (attempts_dispatch_one(e, (enum job_class)c))
 			;
-	for (size_t i = 0; i < e->action_count; i++) {
-		if (e->actions[i].kind == ACTION_FINISHED)
-			e->actions[i].job->untold = false;
-		else if (e->actions[i].kind == ACTION_GROUP_FINISHED)
-			e->actions[i].group->untold = false;
-	}
+	actions_settle(e);
 	e->handed_out = true;
 	*ret_count = e->action_count;
 	return e->actions;

@@ -111,13 +111,15 @@ int extra_revive(struct engine *e, struct job *job)
 
 	if (!x)
 		return 0;
+	if (x->unique_key) {
+		key = span_of_bytes(x->unique_key);
+		if (map_get(&e->uniques, bytes_hash(x->unique_key), &key))
+			return -EEXIST;
+		if (map_put(&e->uniques, bytes_hash(x->unique_key), x) < 0)
+			return -ENOMEM;
+	}
 	x->deadline = 0; /* it has passed, or belonged to the first life */
-	if (!x->unique_key)
-		return 0;
-	key = span_of_bytes(x->unique_key);
-	if (map_get(&e->uniques, bytes_hash(x->unique_key), &key))
-		return -EEXIST;
-	return map_put(&e->uniques, bytes_hash(x->unique_key), x);
+	return 0;
 }
 
 static void note_free(struct job_note *note)
@@ -201,21 +203,29 @@ int extra_ensure(struct job *job)
 	return 0;
 }
 
+/* A key may have another holder where jobs come back from a store: a later one, or (unique) one that hasn't finished. */
 static int keys_enter(struct engine *e, struct job_extra *x, const struct submission *s)
 {
+	struct job_extra *other;
 	int r = 0;
 
 	if (s->key.size > 0) {
 		x->key = bytes_new(s->key.data, s->key.size);
-		r = x->key ? map_put(&e->keys, bytes_hash(x->key), x) : -ENOMEM;
-		if (r < 0)
-			bytes_unref(GA_TAKE_PTR(x->key));
+		if (!x->key)
+			return -ENOMEM;
+		other = map_get(&e->keys, bytes_hash(x->key), &s->key);
+		if (other && other->job->sequence <
+				     x->job->sequence) /* its time is over, else there were no other */
+			map_take(&e->keys, bytes_hash(x->key), &s->key);
+		if (!other || other->job->sequence < x->job->sequence)
+			r = map_put(&e->keys, bytes_hash(x->key), x);
 	}
 	if (r == 0 && s->unique_key.size > 0) {
 		x->unique_key = bytes_new(s->unique_key.data, s->unique_key.size);
-		r = x->unique_key ? map_put(&e->uniques, bytes_hash(x->unique_key), x) : -ENOMEM;
-		if (r < 0)
-			bytes_unref(GA_TAKE_PTR(x->unique_key));
+		if (!x->unique_key)
+			return -ENOMEM;
+		if (!map_get(&e->uniques, bytes_hash(x->unique_key), &s->unique_key))
+			r = map_put(&e->uniques, bytes_hash(x->unique_key), x);
 	}
 	return r;
 }

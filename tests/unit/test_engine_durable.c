@@ -7,32 +7,6 @@ static const struct submission fsynced = {
 	.retries = { .max = 2, .initial_ms = 10, .maximum_ms = 10, .factor = 1 }
 };
 
-/* What the last turn's batch held. */
-struct batch {
-	uint64_t number;
-	unsigned changes, firsts, syncs;
-	struct job *jobs[16];
-	enum job_state states[16];
-};
-
-static struct batch save(struct rig *rig)
-{
-	struct batch b = { 0 };
-	struct job *job;
-
-	while ((job = engine_change(rig->e))) {
-		assert_true(b.changes < 16);
-		b.jobs[b.changes] = job;
-		b.states[b.changes++] = (enum job_state)job->state;
-		b.firsts += !job->stored;
-		b.syncs += job->sync;
-		for (struct job_note *n = job->extra ? job->extra->notes : NULL; n; n = n->next)
-			n->saved = true;
-	}
-	b.number = engine_seal(rig->e);
-	return b;
-}
-
 static void open_with_worker(struct rig *rig)
 {
 	rig_open(rig, (struct engine_options){ 0 });
@@ -41,7 +15,7 @@ static void open_with_worker(struct rig *rig)
 
 static void nothing_is_done_before_its_commit(void **state)
 {
-	struct batch b;
+	struct rig_batch b;
 	struct job *job;
 	struct rig rig;
 
@@ -52,7 +26,7 @@ static void nothing_is_done_before_its_commit(void **state)
 	rig_turn(&rig);
 	assert_int_equal(job->state, JOB_RUNNING); /* the slot is reserved */
 	assert_int_equal(rig.count, 0);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.number, 1);
 	assert_int_equal(b.changes, 1); /* the job and its attempt are one save */
 	assert_int_equal(b.firsts, 1);
@@ -63,12 +37,12 @@ static void nothing_is_done_before_its_commit(void **state)
 	assert_int_equal(engine_pending(rig.e), 0);
 	rig_turn(&rig);
 	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 1);
-	assert_int_equal(save(&rig).number, 0);
+	assert_int_equal(rig_save(&rig).number, 0);
 
 	rig_succeed(&rig, job);
 	rig_turn(&rig);
 	assert_int_equal(rig.count + rig.ended, 0);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.changes, 1);
 	assert_int_equal(b.firsts, 0);
 	assert_int_equal(b.states[0], JOB_SUCCEEDED);
@@ -93,13 +67,13 @@ static void memory_jobs_wait_for_nothing(void **state)
 	rig_turn(&rig);
 	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, memory), 1);
 	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, durable), 0);
-	assert_int_equal(save(&rig).changes, 1);
+	assert_int_equal(rig_save(&rig).changes, 1);
 	rig_close(&rig);
 }
 
 static void what_changes_often_in_a_turn_is_saved_once_as_it_is_then(void **state)
 {
-	struct batch b;
+	struct rig_batch b;
 	struct job *job;
 	struct rig rig;
 
@@ -108,7 +82,7 @@ static void what_changes_often_in_a_turn_is_saved_once_as_it_is_then(void **stat
 	job = rig_submit(&rig, fsynced);
 	assert_int_equal(engine_cancel(rig.e, job), 0);
 	rig_turn(&rig);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.changes, 1);
 	assert_int_equal(b.firsts, 1);
 	assert_int_equal(b.states[0], JOB_CANCELLED);
@@ -120,7 +94,7 @@ static void what_changes_often_in_a_turn_is_saved_once_as_it_is_then(void **stat
 
 static void a_later_attempt_is_written_before_its_dispatch_without_a_sync(void **state)
 {
-	struct batch b;
+	struct rig_batch b;
 	struct job *job;
 	struct rig rig;
 
@@ -128,11 +102,11 @@ static void a_later_attempt_is_written_before_its_dispatch_without_a_sync(void *
 	open_with_worker(&rig);
 	job = rig_submit(&rig, fsynced);
 	rig_turn(&rig);
-	engine_committed(rig.e, save(&rig).number);
+	engine_committed(rig.e, rig_save(&rig).number);
 	rig_turn(&rig);
 	rig_fail(&rig, job, true);
 	rig_turn(&rig);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.changes, 1);
 	assert_int_equal(b.syncs, 0); /* at worst the attempt runs again */
 	engine_committed(rig.e, b.number);
@@ -140,7 +114,7 @@ static void a_later_attempt_is_written_before_its_dispatch_without_a_sync(void *
 	rig_turn(&rig);
 	assert_int_equal(rig_had(&rig, ACTION_RETRYING, job), 1);
 	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 0);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.changes, 1);
 	assert_int_equal(b.syncs, 0);
 	assert_null(job->extra->notes); /* saved, so the store has them */
@@ -159,7 +133,7 @@ static void a_dispatch_that_is_overtaken_by_its_workers_death_is_dropped(void **
 	open_with_worker(&rig);
 	job = rig_submit(&rig, fsynced);
 	rig_turn(&rig);
-	uint64_t number = save(&rig).number;
+	uint64_t number = rig_save(&rig).number;
 
 	engine_worker_lost(rig.e, 0, 1, &(struct engine_death){ .asked = true });
 	rig_turn(&rig);
@@ -167,6 +141,77 @@ static void a_dispatch_that_is_overtaken_by_its_workers_death_is_dropped(void **
 	rig_turn(&rig);
 	assert_int_equal(rig.count, 0);
 	assert_int_equal(job->state, JOB_READY);
+	rig_close(&rig);
+}
+
+static void a_dispatch_that_was_let_go_is_dropped_if_its_worker_dies_first(void **state)
+{
+	struct submission once = fsynced;
+	struct job *job, *only;
+	struct rig rig;
+
+	(void)state;
+	open_with_worker(&rig);
+	once.at_most_once = true;
+	job = rig_submit(&rig, fsynced);
+	only = rig_submit(&rig, once);
+	rig_turn(&rig);
+	engine_committed(rig.e, rig_save(&rig).number);
+	engine_worker_lost(rig.e, 0, 1, &(struct engine_death){ .signal = 9 });
+	rig_worker(&rig, 0, 2, 4);
+	rig_turn(&rig);
+	assert_int_equal(rig.count, 0);
+	assert_int_equal(job->state, JOB_RUNNING); /* again, and neither of them was ever there */
+	assert_int_equal(only->state, JOB_RUNNING);
+	engine_committed(rig.e, rig_save(&rig).number);
+	rig_turn(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 1);
+	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, only), 1);
+	rig_close(&rig);
+}
+
+static void the_only_attempt_is_synced_before_its_dispatch(void **state)
+{
+	struct submission s = fsynced;
+	struct rig_batch b;
+	struct rig rig;
+
+	(void)state;
+	open_with_worker(&rig);
+	s.durability = DURABILITY_WRITE;
+	rig_submit(&rig, s);
+	rig_turn(&rig);
+	assert_int_equal(rig_save(&rig).syncs, 0);
+	s.at_most_once = true;
+	rig_submit(&rig, s);
+	rig_turn(&rig);
+	b = rig_save(&rig);
+	assert_int_equal(b.states[0], JOB_RUNNING);
+	assert_int_equal(b.syncs, 1);
+	rig_close(&rig);
+}
+
+static void a_refused_retry_changes_nothing(void **state)
+{
+	struct submission s = { .job_class = CLASS_NET, .unique_key = SPAN("u") };
+	struct job *expired, *other;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	s.deadline = rig.now + NSEC_PER_SEC;
+	expired = rig_submit(&rig, s);
+	rig_pass(&rig, NSEC_PER_SEC);
+	rig_turn(&rig);
+	other = rig_submit(&rig, s);
+	assert_int_equal(engine_retry(rig.e, expired), -EEXIST);
+	assert_int_equal(expired->extra->deadline, s.deadline);
+	assert_string_equal(expired->error->code, "deadline");
+	engine_cancel(rig.e, other);
+	rig_turn(&rig);
+	assert_int_equal(engine_retry(rig.e, expired), 0);
+	assert_int_equal(expired->extra->deadline, 0);
+	assert_null(expired->error);
 	rig_close(&rig);
 }
 
@@ -189,7 +234,7 @@ static void a_key_is_decided_by_the_store(void **state)
 	s.payload[0] = 2;
 	assert_int_equal(engine_submit(rig.e, &s, &again), -ENOTUNIQ);
 	assert_ptr_equal(again, first);
-	engine_committed(rig.e, save(&rig).number);
+	engine_committed(rig.e, rig_save(&rig).number);
 	rig_turn(&rig);
 	assert_int_equal(first->state, JOB_RUNNING);
 	rig_close(&rig);
@@ -214,7 +259,7 @@ static void a_refused_job_has_never_been(void **state)
 	bytes_unref(GA_TAKE_PTR(s.args));
 	id = job->id;
 	rig_turn(&rig);
-	uint64_t number = save(&rig).number;
+	uint64_t number = rig_save(&rig).number;
 
 	engine_refused(rig.e, job);
 	engine_refused(rig.e, job);
@@ -244,7 +289,7 @@ static void a_job_that_ran_already_can_be_refused(void **state)
 	job = rig_submit(&rig, fsynced);
 	rig_turn(&rig);
 	assert_int_equal(job->state, JOB_RUNNING);
-	uint64_t number = save(&rig).number;
+	uint64_t number = rig_save(&rig).number;
 
 	engine_refused(rig.e, job); /* the disk is full */
 	engine_committed(rig.e, number);
@@ -301,7 +346,7 @@ static void a_key_is_forgotten_after_its_time(void **state)
 static void a_delayed_job_starts_when_it_is_due(void **state)
 {
 	struct submission s = fsynced;
-	struct batch b;
+	struct rig_batch b;
 	struct job *job;
 	struct rig rig;
 
@@ -310,7 +355,7 @@ static void a_delayed_job_starts_when_it_is_due(void **state)
 	s.due = rig.now + 10 * NSEC_PER_SEC;
 	job = rig_submit(&rig, s);
 	rig_turn(&rig);
-	b = save(&rig);
+	b = rig_save(&rig);
 	assert_int_equal(b.states[0], JOB_SCHEDULED);
 	assert_int_equal(engine_due(rig.e, job), s.due);
 	assert_int_equal(engine_next_due(rig.e), s.due);
@@ -378,99 +423,6 @@ static void durable_jobs_outlive_their_client(void **state)
 	rig_close(&rig);
 }
 
-static struct job *restore(struct rig *rig, struct restored_job r)
-{
-	struct job *job = NULL;
-
-	r.id.b[6] = 0x70 | DURABILITY_FSYNC << 2;
-	r.id.b[8] = 0x80 | (uint8_t)(r.sequence >> 34);
-	for (int i = 0; i < 4; i++)
-		r.id.b[13 - i] = (uint8_t)(r.sequence << 6 >> 8 * i);
-	assert_int_equal(engine_restore(rig->e, &fsynced, &r, &job), 0);
-	return job;
-}
-
-static void stored_jobs_come_back_as_they_were(void **state)
-{
-	struct job *jobs[6], *found, *next;
-	struct rig rig;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ .first_sequence = 100 });
-	assert_int_equal(engine_worker_started(rig.e, 0, 7), 0);
-	jobs[0] = restore(&rig, (struct restored_job){ .sequence = 3, .state = JOB_READY });
-	jobs[1] = restore(&rig, (struct restored_job){ .sequence = 5,
-						       .state = JOB_RUNNING,
-						       .token = 77,
-						       .incarnation = 7,
-						       .attempts = 1 });
-	jobs[2] = restore(&rig, (struct restored_job){ .sequence = 6,
-						       .state = JOB_RUNNING,
-						       .token = 78,
-						       .incarnation = 6,
-						       .attempts = 1 });
-	jobs[3] = restore(&rig, (struct restored_job){ .sequence = 40,
-						       .state = JOB_RETRYING,
-						       .due = rig.now + NSEC_PER_SEC,
-						       .attempts = 1,
-						       .failures = 1 });
-	jobs[4] = restore(&rig, (struct restored_job){ .sequence = 41,
-						       .state = JOB_SCHEDULED,
-						       .due = rig.now + NSEC_PER_SEC });
-	jobs[5] = restore(&rig, (struct restored_job){ .sequence = 20, .state = JOB_FAILED });
-	assert_int_equal(jobs[1]->state, JOB_RUNNING); /* its worker lives */
-	assert_int_equal(jobs[2]->state, JOB_READY);   /* its worker is of another life */
-	assert_int_equal(engine_find(rig.e, &jobs[5]->id, &found), 0);
-	assert_ptr_equal(found, jobs[5]);
-	assert_ptr_equal(engine_older(rig.e, jobs[3]), jobs[5]); /* in order all the same */
-	rig_check(&rig);
-	next = rig_job(&rig);
-	assert_int_equal(next->sequence, 100);
-	rig_turn(&rig);
-	assert_int_equal(save(&rig).changes, 0); /* they are saved already */
-	rig_worker(&rig, 0, 7, 10);
-	assert_true(engine_worker_holds(rig.e, 0, 77));
-	assert_false(engine_worker_holds(rig.e, 0, 78));
-	engine_worker_told(rig.e, 0);
-	assert_int_equal(jobs[1]->state, JOB_RUNNING);
-	rig_turn(&rig);
-	assert_int_equal(jobs[0]->state, JOB_RUNNING);
-	rig_pass(&rig, NSEC_PER_SEC);
-	assert_int_equal(jobs[3]->state, JOB_READY);
-	assert_int_equal(jobs[4]->state, JOB_READY);
-	assert_int_equal(
-		rig_end(&rig, jobs[1], (struct attempt_result){ .outcome = OUTCOME_SUCCEEDED }), 0);
-	assert_int_equal(jobs[1]->state, JOB_SUCCEEDED);
-	assert_int_equal(engine_retry(rig.e, jobs[5]), 0);
-	rig_turn(&rig);
-	rig_close(&rig);
-}
-
-static void an_attempt_that_its_worker_does_not_know_runs_again(void **state)
-{
-	struct submission once = fsynced;
-	struct restored_job r = { .sequence = 6, .state = JOB_RUNNING, .token = 79, .incarnation = 7 };
-	struct job *job, *only;
-	struct rig rig;
-
-	(void)state;
-	rig_open(&rig, (struct engine_options){ .first_sequence = 100 });
-	assert_int_equal(engine_worker_started(rig.e, 0, 7), 0);
-	job = restore(&rig,
-		      (struct restored_job){
-			      .sequence = 5, .state = JOB_RUNNING, .token = 78, .incarnation = 7 });
-	once.at_most_once = true;
-	assert_int_equal(engine_restore(rig.e, &once, &r, &only), 0);
-	assert_int_equal(engine_restore(rig.e, &once, &r, &only), -EEXIST);
-	engine_worker_told(rig.e, 0);
-	assert_int_equal(job->state, JOB_READY);
-	assert_int_equal(only->state, JOB_FAILED);
-	assert_string_equal(only->error->code, "outcome_unknown");
-	rig_turn(&rig);
-	assert_int_equal(save(&rig).changes, 1);
-	rig_close(&rig);
-}
-
 static void arguments_can_live_in_the_store_alone(void **state)
 {
 	struct submission s = fsynced;
@@ -484,7 +436,7 @@ static void arguments_can_live_in_the_store_alone(void **state)
 	job = rig_submit(&rig, s);
 	bytes_unref(s.args);
 	rig_turn(&rig);
-	engine_committed(rig.e, save(&rig).number);
+	engine_committed(rig.e, rig_save(&rig).number);
 	engine_drop_args(rig.e, job);
 	assert_null(job->args);
 	assert_true(job->args_away);
@@ -508,7 +460,7 @@ static void many_withheld_actions_leave_in_order(void **state)
 		jobs[i] = rig_submit(&rig, fsynced);
 		rig_turn(&rig);
 		assert_int_equal(rig.count, 0);
-		assert_int_equal(save(&rig).number, i + 1);
+		assert_int_equal(rig_save(&rig).number, i + 1);
 	}
 	engine_committed(rig.e, 60);
 	rig_turn(&rig);
@@ -529,6 +481,9 @@ int main(void)
 		cmocka_unit_test(what_changes_often_in_a_turn_is_saved_once_as_it_is_then),
 		cmocka_unit_test(a_later_attempt_is_written_before_its_dispatch_without_a_sync),
 		cmocka_unit_test(a_dispatch_that_is_overtaken_by_its_workers_death_is_dropped),
+		cmocka_unit_test(a_dispatch_that_was_let_go_is_dropped_if_its_worker_dies_first),
+		cmocka_unit_test(the_only_attempt_is_synced_before_its_dispatch),
+		cmocka_unit_test(a_refused_retry_changes_nothing),
 		cmocka_unit_test(a_key_is_decided_by_the_store),
 		cmocka_unit_test(a_refused_job_has_never_been),
 		cmocka_unit_test(a_job_that_ran_already_can_be_refused),
@@ -537,8 +492,6 @@ int main(void)
 		cmocka_unit_test(a_delayed_job_starts_when_it_is_due),
 		cmocka_unit_test(a_deadline_ends_a_job_wherever_it_is),
 		cmocka_unit_test(durable_jobs_outlive_their_client),
-		cmocka_unit_test(stored_jobs_come_back_as_they_were),
-		cmocka_unit_test(an_attempt_that_its_worker_does_not_know_runs_again),
 		cmocka_unit_test(arguments_can_live_in_the_store_alone),
 		cmocka_unit_test(many_withheld_actions_leave_in_order),
 	};
