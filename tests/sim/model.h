@@ -1,62 +1,93 @@
 /*
  * model.h — what the engine should be doing, written a second time: simply, with arrays and loops.
  *
- * The simulation (sim_engine.c) tells each event to the engine and to the model. The model keeps each job's expected
- * state, and holds the engine's actions against it: an accepted job is in exactly one state and never lost, an attempt
- * is dispatched once, capacity isn't exceeded, queues leave by priority and acceptance and take turns, suspects run in the
- * sacrificial worker only and with their own set only, what should be told is told once. The first contradiction is kept
- * in `why`.
+ * The world (world.h) tells each event to the engine and to the model. The model keeps each job's expected state, and
+ * holds the engine's actions and what it saves against it: an accepted job is in exactly one state and never lost; an
+ * attempt is dispatched once, and not before it is committed; nothing is told before it is committed; capacity isn't
+ * exceeded; queues leave by priority and acceptance and take turns; what should be told is told once; what changed is
+ * saved. The first contradiction is kept in `why`.
+ *
+ * All times here are the world's; the engine's begin with the boot.
  */
 #pragma once
-#include "engine.h"
+#include "engine_durable.h"
 #include "random.h"
 
-enum { MODEL_WORKERS = 6, MODEL_QUEUES = 4, MODEL_CLIENTS = 4, MODEL_GHOSTS = 64 };
+enum {
+	MODEL_WORKERS = 6,
+	MODEL_QUEUES = 4,
+	MODEL_CLIENTS = 4,
+	MODEL_KEYS = 6,
+	MODEL_UNIQUES = 5,
+	MODEL_GHOSTS = 64,
+};
+
+/* What a store has to know of a job. */
+struct face {
+	enum job_state state;
+	uint64_t token;
+	unsigned attempts, failures, crashes, lives;
+	bool cancelling;
+};
 
 struct model_job {
 	struct uuid id;
-	uint64_t sequence, token, client, tag;
-	enum job_state state;
-	enum job_class job_class;
-	int queue, priority;
+	uint64_t sequence, client, tag;
+	struct submission terms; /* as submitted, but for what it points to; times are the world's */
+	int queue, key, unique;  /* which of them; key, unique: 0: none */
+	struct face is, saved;   /* `saved`: with its last save; state 0: none yet */
 	uint32_t slot;
-	struct retry_policy retries;
-	unsigned attempts, failures, crashes;
-	bool detached, cancelling, delivered, untold;
+	bool expiring, delivered, untold;
+	bool doubtful;       /* RUNNING: restored, and its worker hasn't spoken */
+	bool sent;           /* RUNNING: its dispatch was handed out */
 	bool suspect, alone; /* alone: as of its dispatch */
 	unsigned set;        /* of a suspect */
-	int64_t ttl;         /* of a result */
-	int64_t earliest,
-		latest; /* RETRYING: when it may, and must be ready; finished: both when it expires */
-	uint64_t order;        /* among finished, or delivered, ones; from 1 */
-	unsigned expected[16]; /* actions of each kind to come */
+	bool args_away;
+	size_t args_size;
+	int64_t accepted_at, deadline; /* deadline 0: none, or it belonged to an earlier life */
+	int64_t due;                   /* SCHEDULED, RETRYING: when; finished: when it leaves */
+	uint64_t proceeds;             /* ACCEPTED: once this batch is committed */
+	uint64_t order;                /* among finished, or delivered, ones; from 1 */
+	size_t result_size;            /* of the body */
 };
 
-struct model_worker {
+struct model_worker {         /* as the broker knows it */
 	uint64_t incarnation; /* 0: dead */
 	bool joined, draining;
 	uint32_t capacity[CLASS_COUNT], withheld[CLASS_COUNT];
 	unsigned used; /* jobs dispatched to it */
 };
 
-struct ghost { /* an attempt that was */
-	uint32_t slot;
-	uint64_t token;
-};
-
+struct promise; /* an action that has to come: model_parts.h */
 struct model {
 	struct engine *e;
-	int64_t now, failed_ttl;
+	int64_t now, boot; /* the engine's time is now - boot */
+	int64_t key_ttl, result_ttl, failed_ttl;
+	uint32_t max_jobs;
 	uint64_t max_finished_bytes, evicted;
 	struct model_job *jobs; /* those kept, in any order */
 	size_t count, size;
+	struct model_job *leaving; /* that left before their end was saved */
+	size_t leaving_count, leaving_size;
+	uint32_t *places; /* in `jobs`, from 1, by sequence */
+	size_t place_count;
 	struct model_worker workers[MODEL_WORKERS + 1]; /* the last one is the sacrificial one */
 	bool asked, dismissed;                          /* that one */
 	unsigned sets;
-	struct ghost ghosts[MODEL_GHOSTS];
-	struct uuid left[MODEL_GHOSTS]; /* ids of jobs that were forgotten */
+	struct promise *promises;
+	size_t promise_count, promise_size;
+	uint64_t open, told; /* batches: the one that is being filled, and up to which they are committed */
+	struct ghost { /* an attempt that was */
+		uint32_t slot;
+		uint64_t token;
+	} ghosts[MODEL_GHOSTS];
+	struct {
+		struct uuid id;
+		int found;    /* what engine_find() says now */
+	} left[MODEL_GHOSTS]; /* jobs that were forgotten */
 	uint64_t ghost_count, left_count, last_token, last_order;
 	bool broken;
+	const char *rule; /* that was broken */
 	char why[400];
 };
 
@@ -66,23 +97,51 @@ struct model {
 			model_break(m, __VA_ARGS__);                                               \
 	} while (0)
 void model_break(struct model *m, const char *format, ...) GA_PRINTF(2, 3);
+/* A new engine: nothing is known but what is restored. */
+void model_reset(struct model *m, struct engine *e);
+void model_done(struct model *m);
 
 bool model_final(const struct model_job *job);
-struct model_job *model_find(struct model *m, const struct uuid *id);
+bool model_durable(const struct model_job *job);
+bool model_unsaved(const struct model_job *job); /* its last save says less than it must */
+struct model_job *model_find(struct model *m, uint64_t sequence); /* NULL: not here any more */
+struct model_job *model_find_leaving(struct model *m, uint64_t sequence);
 struct job *model_real(struct model *m, const struct model_job *job); /* the engine's; NULL: broken */
 struct model_worker *model_worker(struct model *m, uint32_t slot);
 uint32_t model_held(const struct model *m, uint32_t slot, int job_class);
+/* Who has a key that is still remembered; who has a unique key. NULL: nobody. */
+struct model_job *model_key_holder(struct model *m, int key);
+struct model_job *model_unique_holder(struct model *m, int unique);
+int64_t model_engine_time(const struct model *m, int64_t world); /* 0 and infinity stay what they are */
 
-void model_submitted(struct model *m, const struct job *job, const struct submission *s, int queue);
+/* ---- events ---- */
+struct model_job *model_submitted(struct model *m, const struct job *job, const struct model_job *like);
 void model_cancel(struct model *m, struct model_job *job);
-void model_retry(struct model_job *job);
+void model_retry(struct model *m, struct model_job *job);
 void model_deliver(struct model *m, struct model_job *job);
 void model_client_gone(struct model *m, uint64_t client);
 void model_result(struct model *m, struct model_job *job, const struct attempt_result *r);
+void model_started(struct model *m, uint32_t slot, uint64_t incarnation);
+void model_joined(struct model *m, const struct engine_worker *w);
+void model_holds(struct model *m, struct model_job *job);
+void model_worker_told(struct model *m, uint32_t slot);
 void model_lost(struct model *m, uint32_t slot, const struct engine_death *death);
 void model_advanced(struct model *m, int64_t now);
-void model_actions(struct model *m, const struct action *actions, size_t count);
+void model_refused(struct model *m, uint64_t sequence);
+void model_committed(struct model *m, uint64_t number);
+/* What was `saved` came back; if it ran, then in this incarnation, of whose end this is known (NULL: nothing). `set`: of
+ * those that were there; 0: they are to have one. */
+void model_restored(struct model *m, const struct model_job *saved, uint64_t incarnation,
+		    const struct engine_death *death, unsigned *set);
+
+/* ---- what the engine does ---- */
+void model_ran(struct model *m); /* its engine_run() has chosen whom to dispatch */
+/* An action was handed out, and had to be. Whether it means anything. */
+bool model_action(struct model *m, const struct action *a);
+void model_acted(struct model *m); /* that were all */
 void model_reaped(struct model *m);
+void model_saved(struct model *m, struct model_job *job, const struct job *real);
+void model_sealed(struct model *m, uint64_t number, bool any);
 
 /* Hold all that the engine shows against the model. */
 void model_compare(struct model *m);

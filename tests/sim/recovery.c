@@ -1,0 +1,174 @@
+/* The end of a broker, what survives it, and the next one's recovery. */
+#include "clock.h"
+#include "world.h"
+#include <stdlib.h>
+
+static void forget_all(struct world *w, bool outage);
+static void remember(struct world *w, const struct letter *death);
+static void check_survivors(struct world *w, bool outage);
+static void recover(struct world *w);
+
+void broker_crash(struct world *w, bool outage)
+{
+	struct disk *d = &w->disk;
+	uint64_t first = outage ? d->safe : d->told, last = w->m.open - 1;
+	uint64_t kept = first + world_below(w, last - first + 1);
+
+	world_tell(w, "%s: of batches %llu..%llu up to %llu is kept", outage ? "outage" : "crash",
+		   (unsigned long long)first, (unsigned long long)last, (unsigned long long)kept);
+	for (uint64_t b = d->told + 1; b <= kept; b++) {
+		const uint64_t *refused;
+
+		(void)disk_decide(d, &w->m, b, &w->random, 0, &refused);
+	}
+	engine_free(w->m.e);
+	w->m.e = NULL;
+	w->ack_count = w->death_count = 0;
+	forget_all(w, outage);
+	disk_crash(d, &w->m, kept);
+	if (outage) { /* another boot */
+		w->m.now += (int64_t)world_below(w, 100 * NSEC_PER_SEC);
+		w->m.boot = w->m.now - 1 - (int64_t)world_below(w, NSEC_PER_SEC);
+	}
+	check_survivors(w, outage);
+	w->counts.crashes++;
+	w->counts.outages += outage;
+	recover(w);
+}
+
+/* What was under way is lost; but the supervisor knows who lives, and may know how the others died. */
+static void forget_all(struct world *w, bool outage)
+{
+	struct letter l;
+
+	while (mail_take(&w->supervisor, &l))
+		remember(w, &l);
+	for (uint32_t i = 0; i <= MODEL_WORKERS; i++) {
+		struct hand *h = &w->hands[i];
+
+		if (h->alive && !outage && world_chance(w, 10)) {
+			hand_die(w, h, world_chance(w, 20));
+			if (mail_take(&w->supervisor, &l))
+				remember(w, &l);
+		}
+		h->alive = h->alive && !outage;
+		h->connected = false;
+		h->count = h->alive ? h->count : 0;
+		mail_clear(&h->inbox);
+		mail_clear(&h->outbox);
+	}
+	w->wanted = w->wanted && !outage && world_chance(w, 50);
+	if (outage)
+		w->death_count = 0;
+}
+
+static void remember(struct world *w, const struct letter *death)
+{
+	if (death->kind != LETTER_LOST)
+		return;
+	if (w->death_count == w->death_size) {
+		w->death_size = w->death_size ? w->death_size * 2 : 16;
+		w->deaths = reallocarray(w->deaths, w->death_size, sizeof(*w->deaths));
+		if (!w->deaths)
+			abort();
+	}
+	w->deaths[w->death_count++] = (struct past){ .letter = *death, .told = world_chance(w, 80) };
+}
+
+/* What was told to clients holds; what is `write` only may be lost in an outage. */
+static void check_survivors(struct world *w, bool outage)
+{
+	for (size_t i = 0; i < w->history_count; i++) {
+		struct history *past = &w->histories[i];
+		const struct row *row = past->accepted || past->finished ? disk_view(&w->disk, i, 0)
+									 : NULL;
+		bool same = row && uuid_equal(&row->job.id, &past->id);
+		bool kept = same && (!past->finished || row->judged.is.lives > past->face.lives ||
+				     (row->job.state == past->face.state &&
+				      row->judged.result_size == past->result_size));
+
+		if (kept || (!past->accepted && !past->finished))
+			continue;
+		MODEL_EXPECT(&w->m,
+			     outage && (!same || row->judged.terms.durability == DURABILITY_WRITE),
+			     "job %zu is lost, or what became of it", i);
+		past->accepted = past->finished = false;
+	}
+}
+
+static void recover(struct world *w)
+{
+	struct engine_options options = {
+		.first_sequence = w->disk.last_sequence + 1,
+		.epoch = ++w->epoch,
+		.seed = w->seed + w->epoch,
+		.max_jobs = w->max_jobs,
+		.max_finished_bytes = w->m.max_finished_bytes,
+		.key_ttl = w->m.key_ttl,
+		.result_ttl = w->m.result_ttl,
+		.failed_ttl = w->m.failed_ttl,
+	};
+	struct engine *e;
+
+	if (engine_new(&options, &e) < 0)
+		abort();
+	model_reset(&w->m, e);
+	engine_advance(e, w->m.now - w->m.boot, w->wall);
+	for (uint32_t i = 0; i <= MODEL_WORKERS; i++) {
+		const struct hand *h = &w->hands[i];
+		int r = h->alive ? engine_worker_started(e, hand_slot(w, h), h->incarnation) : 0;
+
+		MODEL_EXPECT(&w->m, r == 0, "a live worker isn't known: %d", r);
+		if (h->alive)
+			model_started(&w->m, hand_slot(w, h), h->incarnation);
+	}
+	for (size_t i = 0; i < w->death_count; i++) {
+		const struct past *p = &w->deaths[i];
+
+		if (p->told && engine_worker_was_lost(e, p->letter.slot, p->letter.incarnation,
+						      &p->letter.death) < 0)
+			abort();
+	}
+	for (size_t i = 0; i < w->disk.row_count && !w->m.broken; i++)
+		if (w->disk.rows[i].used && !job_state_is_final(w->disk.rows[i].job.state))
+			broker_restore(w, &w->disk.rows[i]);
+}
+
+void broker_restore(struct world *w, const struct row *row)
+{
+	struct submission s = row->judged.terms;
+	struct restored_job r = row->job;
+	struct past *death = NULL;
+	struct job *real;
+	int error;
+
+	s.client = 0;
+	s.due = model_engine_time(&w->m, s.due);
+	s.deadline = model_engine_time(&w->m, row->deadline);
+	r.due = model_engine_time(&w->m, r.due);
+	r.accepted_at -= w->m.boot;
+	if (row->error_code[0]) {
+		r.error = calloc(1, sizeof(*r.error) + 1);
+		if (!r.error)
+			abort();
+		memcpy(r.error->code, row->error_code, sizeof(r.error->code));
+	}
+	if (row->judged.args_size > 0 && world_chance(w, 50))
+		s.args = bytes_new(world_args, row->judged.args_size);
+	r.args_away = !s.args && row->judged.args_size > 0;
+	error = engine_restore(w->m.e, &s, &r, &real);
+	bytes_unref(s.args);
+	MODEL_EXPECT(&w->m, error == 0, "job %llu can't be restored: %d",
+		     (unsigned long long)r.sequence, error);
+	if (error < 0) {
+		free(r.error);
+		return;
+	}
+	w->counts.restored++;
+	for (size_t i = 0; i < w->death_count; i++)
+		if (w->deaths[i].told && w->deaths[i].letter.slot == r.slot &&
+		    w->deaths[i].letter.incarnation == r.incarnation)
+			death = &w->deaths[i];
+	model_restored(&w->m, &row->judged, r.incarnation, death ? &death->letter.death : NULL,
+		       death ? &death->set : NULL);
+}
