@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "store.h"
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,8 @@ void history_take(struct history *h, const struct shim_record *r)
 {
 	uint32_t batch = (uint32_t)r->length;
 
+	h->faulted |= r->op == SHIM_FAULT;
+	h->full |= r->op == SHIM_FAULT && r->length == ENOSPC;
 	if (r->op != SHIM_MARK)
 		return;
 	switch ((enum mark)r->file) {
@@ -68,6 +71,7 @@ void history_take(struct history *h, const struct shim_record *r)
 		/* What was found was made durable before it was shown. */
 		h->handed = h->acked = h->lasting = batch;
 		h->failed = 0;
+		h->faulted = false;
 		break;
 	case MARK_HANDED:
 		hand(h, (uint32_t)r->offset, batch, *(const uint8_t *)(r + 1));
@@ -79,9 +83,13 @@ void history_take(struct history *h, const struct shim_record *r)
 		if (!h->failed)
 			h->failed = batch;
 		break;
+	case MARK_FULL:
+		h->full = true;
+		break;
 	case MARK_CLOSED:
-		/* Closing commits what was handed over, and leaves nothing unsynced. */
-		h->acked = h->lasting = h->failed ? h->lasting : h->handed;
+		/* Closing commits what was handed over, and leaves nothing unsynced, if it can. */
+		if (!h->faulted)
+			h->acked = h->lasting = h->handed;
 		break;
 	}
 }

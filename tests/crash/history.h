@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "shim_log.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ enum mark {
 	MARK_HANDED,     /* batch `length` was handed over; data: one byte, enum store_sync */
 	MARK_ACKED,      /* batch `length`, and all before it, are committed */
 	MARK_FAILED,     /* batch `length` was answered with an error */
+	MARK_FULL, /* batch `length` was committed but for jobs that the disk has no room for */
 	MARK_CLOSED,
 };
 
@@ -24,6 +26,8 @@ struct history {
 	uint32_t lasting; /* the last that a loss of power must leave */
 	uint32_t failed;  /* the first that was answered with an error, or 0 */
 	uint32_t generation;
+	bool faulted;    /* a call was made to fail: closing tells nobody of it */
+	bool full;       /* from here on, the scenario doesn't tell what is there */
 	unsigned broken; /* acknowledgements after an error */
 };
 

@@ -110,9 +110,14 @@ bool shim_path(int dir, const char *name, char ret_path[4096])
 	if (fd >= 0)
 		syscall(SYS_close, fd);
 	errno = error;
-	if (inside)
-		snprintf(ret_path, 4096, "%s%s%s", parent, parent[0] ? "/" : "", last);
-	return inside;
+	if (!inside || strlen(parent) + strlen(last) + 2 > 4096)
+		return false;
+	char *end = stpcpy(ret_path, parent);
+
+	if (parent[0])
+		*end++ = '/';
+	strcpy(end, last);
+	return true;
 }
 
 uint64_t shim_file(int fd)

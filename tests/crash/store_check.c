@@ -285,6 +285,8 @@ static enum verdict open_store(struct check *c, const char *directory, const str
 
 static enum verdict examine(struct check *c, const struct history *h)
 {
+	if (h->full) /* some of its jobs were refused: which isn't known */
+		return VERDICT_KEPT;
 	while (c->scenario.batches < c->last)
 		scenario_step(&c->scenario, h->generations[c->scenario.batches + 1]);
 	compare_loaded(c);
@@ -310,6 +312,7 @@ static void commit_one(struct check *c)
 	struct pollfd p = { .fd = store_fd(c->store), .events = POLLIN };
 	struct store_batch *batch = store_batch_new(c->store);
 
+	memset(texts, 0, sizeof(texts));
 	scenario_step(&c->scenario, UINT16_MAX);
 	if (!batch || store_save_step(&c->scenario, batch, texts, members) < 0) {
 		wrong(c, "a batch can't be made");
@@ -328,18 +331,18 @@ static void commit_one(struct check *c)
 		scenario_texts_done(&texts[i]);
 }
 
-enum verdict store_check(const char *directory, uint64_t seed, const struct history *h,
-			 uint32_t least, bool go_on, char *ret_why, size_t why_size)
+enum verdict store_check(const char *directory, uint64_t seed, const struct history *h, bool go_on,
+			 char *ret_why, size_t why_size)
 {
 	struct check c = { .why = ret_why, .why_size = why_size };
 	struct history further = { 0 };
 
 	scenario_init(&c.scenario, seed);
-	enum verdict verdict = open_store(&c, directory, h, least);
+	enum verdict verdict = open_store(&c, directory, h, h->lasting);
 
 	if (verdict == VERDICT_KEPT)
 		verdict = examine(&c, h);
-	if (verdict == VERDICT_KEPT && go_on) {
+	if (verdict == VERDICT_KEPT && go_on && !h->full) {
 		commit_one(&c);
 		store_close(c.store);
 		further.handed = c.scenario.batches;

@@ -2,10 +2,11 @@
  * store_driver.c — lives one generation of a scenario on a real store: opens it, hands batches over, marks in the log what
  * it was promised.
  *
- *	store_driver DIRECTORY LOG SEED GENERATION BATCHES END     END: close, kill, leave
+ *	store_driver DIRECTORY LOG SEED GENERATION BATCHES END     END: close, kill, leave, look
  *
- * Exit status: 0; 3: a batch was answered with an error (as the broker, it ends then); 4: the store can't be opened; 5: it
- * holds what it must not, or behaves as it must not.
+ * `look` only sees whether what was acknowledged is there. Exit status: 0; 3: a batch was answered with an error (as the broker, it ends then); 4: the store can't be opened; 5: it
+ * holds what it must not, or behaves as it must not; 6: the disk is full; 7: a batch
+ * isn't answered.
  */
 #include "store_check.h"
 #include <err.h>
@@ -42,6 +43,32 @@ static void flight_done(struct flight *f)
 	f->count = 0;
 }
 
+/* Those whose key was taken, and no others. */
+static void check_refusals(const struct store_commit *commit, const struct flight *f)
+{
+	unsigned long long number = commit->number;
+
+	for (size_t i = 0; i < commit->refusal_count; i++) {
+		const struct store_refusal *refusal = &commit->refusals[i];
+
+		if (i >= f->refused_count || refusal->sequence != f->refused[i] ||
+		    refusal->why != STORE_KEY_TAKEN)
+			errx(5, "batch %llu: job %llu is refused (%d)", number,
+			     (unsigned long long)refusal->sequence, (int)refusal->why);
+	}
+	if (commit->refusal_count != f->refused_count)
+		errx(5, "batch %llu: %zu refusals instead of %zu", number, commit->refusal_count,
+		     f->refused_count);
+}
+
+static bool is_full(const struct store_commit *commit)
+{
+	for (size_t i = 0; i < commit->refusal_count; i++)
+		if (commit->refusals[i].why == STORE_NO_SPACE)
+			return true;
+	return false;
+}
+
 static void on_commit(void *arg, const struct store_commit *commit)
 {
 	struct driver *d = arg;
@@ -54,13 +81,11 @@ static void on_commit(void *arg, const struct store_commit *commit)
 	}
 	if (number != d->acked + 1)
 		errx(5, "batch %u is acknowledged after batch %u", number, d->acked);
-	if (commit->refusal_count != f->refused_count)
-		errx(5, "batch %u has %zu refusals instead of %zu", number, commit->refusal_count,
-		     f->refused_count);
-	for (size_t i = 0; i < f->refused_count; i++)
-		if (commit->refusals[i].sequence != f->refused[i] ||
-		    commit->refusals[i].why != STORE_KEY_TAKEN)
-			errx(5, "batch %u: the refusals are of others", number);
+	if (is_full(commit)) {
+		history_mark(d->log, MARK_FULL, d->generation, number, 0);
+		exit(6);
+	}
+	check_refusals(commit, f);
 	history_mark(d->log, MARK_ACKED, d->generation, number, 0);
 	d->acked = number;
 	flight_done(f);
@@ -90,21 +115,28 @@ static void answers(struct driver *d, int patience_ms)
 {
 	struct pollfd p = { .fd = store_fd(d->store), .events = POLLIN };
 
-	if (poll(&p, 1, patience_ms) > 0)
+	if (poll(&p, 1, patience_ms) > 0) {
 		store_dispatch(d->store);
+	} else if (patience_ms) {
+		history_mark(d->log, MARK_FULL, d->generation, d->acked, 0);
+		_exit(7);
+	}
 }
 
 static void live(struct driver *d, uint32_t batches)
 {
 	struct random r;
 	uint32_t last = d->scenario.batches + batches;
+	const char *fault = getenv(SHIM_FAULT_VARIABLE);
+	/* On a full disk batches may wait for ever. */
+	int patience = fault && strstr(fault, "ENOSPC") ? 300 : 20000;
 
 	random_seed(&r, d->scenario.seed + d->generation);
 	while (d->scenario.batches < last) {
 		if (d->scenario.batches - d->acked < 1 + random_below(&r, WINDOW - 1))
 			hand_over(d);
 		else
-			answers(d, 5000);
+			answers(d, patience);
 		answers(d, 0);
 	}
 }
@@ -125,6 +157,8 @@ static void catch_up(struct driver *d, const char *log_path, uint64_t seed)
 		errx(5, "the store has batch %u, but %u was acknowledged and %u the last", last,
 		     history.acked, history.handed);
 	scenario_init(&d->scenario, seed);
+	if (history.full) /* its changes can't be told any more */
+		d->scenario.batches = last;
 	while (d->scenario.batches < last)
 		scenario_step(&d->scenario, history.generations[d->scenario.batches + 1]);
 	d->acked = last;
@@ -151,7 +185,7 @@ int main(int argc, char *argv[])
 	char why[512];
 
 	if (argc != 7)
-		errx(2, "store_driver DIRECTORY LOG SEED GENERATION BATCHES close|kill|leave");
+		errx(2, "store_driver DIRECTORY LOG SEED GENERATION BATCHES close|kill|leave|look");
 	struct store_options options = store_check_options(argv[1]);
 
 	d.log = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -165,7 +199,8 @@ int main(int argc, char *argv[])
 	store_on_commit(d.store, on_commit, &d);
 	catch_up(&d, argv[2], strtoull(argv[3], NULL, 10));
 	history_mark(d.log, MARK_OPENED, d.generation, d.scenario.batches, 0);
-	live(&d, (uint32_t)strtoul(argv[5], NULL, 10));
+	if (strcmp(argv[6], "look") != 0)
+		live(&d, (uint32_t)strtoul(argv[5], NULL, 10));
 	end(&d, argv[6]);
 	return 0;
 }
