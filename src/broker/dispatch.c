@@ -18,6 +18,7 @@ static void on_record(void *arg, struct peer_name from, const struct record *r);
 static void on_garbage(void *arg, struct peer_name from, const char *why);
 static void on_hello(struct broker *b, struct peer_name from, const struct record *r);
 static void on_result(struct broker *b, struct peer_name from, const struct record *r);
+static void on_progress(struct broker *b, struct peer_name from, const struct record *r);
 static bool has_joined(struct broker *b, struct peer_name worker);
 static void hear_of_lost(struct broker *b, struct peer_name worker);
 static void tell_to_finish(struct broker *b, struct peer_name worker);
@@ -73,6 +74,9 @@ static void on_record(void *arg, struct peer_name from, const struct record *r)
 	switch (r->kind) {
 	case RECORD_RESULT:
 		on_result(b, from, r);
+		break;
+	case RECORD_PROGRESS:
+		on_progress(b, from, r);
 		break;
 	case RECORD_SLOT_FREED:
 		engine_slot_freed(broker_engine(b), from.slot, r->slot_freed.job_class);
@@ -142,6 +146,21 @@ static void on_hello(struct broker *b, struct peer_name from, const struct recor
 	if (b->draining)
 		tell_to_finish(b, from);
 	log_debug("worker %u has registered", from.slot);
+}
+
+/* It is worth no retry: the next one tells more. */
+static void on_progress(struct broker *b, struct peer_name from, const struct record *r)
+{
+	const struct attempt_progress progress = { .token = r->ref,
+						   .fraction = r->progress.fraction,
+						   .log_from = r->progress.log_from,
+						   .text = r->progress.text,
+						   .log = r->progress.log };
+	int error = engine_progress(broker_engine(b), from.slot, &progress);
+
+	if (error < 0)
+		log_debug("worker %u: progress of attempt %llx isn't taken: %s", from.slot,
+			  (unsigned long long)r->ref, strerror(-error));
 }
 
 /* Acknowledgements leave together, one record a worker. */

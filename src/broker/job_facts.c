@@ -45,7 +45,8 @@ void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret
 					 .body = text_of(job->body),
 					 .tags = text_of(job_options(b, job)->tags),
 					 .key = x ? text_of(x->key) : (struct span){ 0 },
-					 .limit_key = span_of(job_limit_key(job)) };
+					 .limit_key = span_of(job_limit_key(job)),
+					 .told = job_told(job) };
 	if (!job->error)
 		return;
 	ret_facts->error_signal = job->error->signal;

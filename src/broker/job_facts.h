@@ -22,6 +22,7 @@ struct job_facts {
 	struct span args, meta, body; /* no data: none */
 	struct span tags;             /* as the store has them */
 	struct span key, limit_key;
+	const struct job_told *told; /* NULL: nothing, or no longer here */
 };
 
 /* All borrow. */

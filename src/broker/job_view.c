@@ -99,6 +99,24 @@ static void put_details(const struct job_facts *f, struct buf *out)
 		error_view(f->error_code, f->error_message, f->error_signal, out);
 }
 
+static void put_progress(const struct job_told *told, struct buf *out)
+{
+	if (!told || (told->fraction == TOLD_UNKNOWN && !told->text[0]))
+		return;
+	json_put_key(out, "progress");
+	json_put_literal(out, "{");
+	if (told->fraction != TOLD_UNKNOWN) {
+		char fraction[24];
+
+		snprintf(fraction, sizeof(fraction), "%.6g", (double)told->fraction / 1e6);
+		json_put_key(out, "fraction");
+		json_put_raw(out, span_of(fraction));
+	}
+	if (told->text[0])
+		put_text(out, "text", told->text);
+	json_put_literal(out, "}");
+}
+
 void job_view_members(const struct job_facts *f, enum job_detail detail, struct buf *out)
 {
 	char id[UUID_TEXT_SIZE];
@@ -112,6 +130,7 @@ void job_view_members(const struct job_facts *f, enum job_detail detail, struct 
 	put_details(f, out);
 	if (detail == VIEW_LINE)
 		return;
+	put_progress(f->told, out);
 	put_args(f, out);
 	put_result(f, out);
 }

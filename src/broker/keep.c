@@ -194,6 +194,7 @@ static void save_notes(struct keep *k, struct batch *batch, struct job *job)
 		job_row_note(k->broker, job, note, &row);
 		if (store_save_attempt(batch->changes, &row) < 0)
 			abort();
+		borrow(batch, note->log);
 		note->saved = true;
 	}
 }

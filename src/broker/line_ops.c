@@ -19,6 +19,7 @@ static const struct op ops[] = {
 	{ "result", "GET", "/v1/jobs/", TAKES_ID, "/result" },
 	{ "why", "GET", "/v1/jobs/", TAKES_ID, "/why" },
 	{ "attempts", "GET", "/v1/jobs/", TAKES_ID, "/attempts" },
+	{ "logs", "GET", "/v1/jobs/", TAKES_ID, "/logs" },
 	{ "cancel", "POST", "/v1/jobs/", TAKES_ID, "/cancel" },
 	{ "retry", "POST", "/v1/jobs/", TAKES_ID, "/retry" },
 	{ "list", "GET", "/v1/jobs", 0, NULL },

@@ -44,6 +44,7 @@ static const struct route routes[] = {
 	{ "GET", "/v1/groups/*", verb_group_show },
 	{ "GET", "/v1/groups/*/results", verb_group_results },
 	{ "POST", "/v1/groups/*/cancel", verb_group_cancel },
+	{ "GET", "/v1/jobs/*/logs", verb_logs },
 };
 
 /* Whether the path fits the pattern; the segment at `*` is handed back. */

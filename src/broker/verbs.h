@@ -92,6 +92,7 @@ void verb_groups(struct verb_request *q, struct span unused);
 void verb_group_show(struct verb_request *q, struct span id);
 void verb_group_results(struct verb_request *q, struct span id);
 void verb_group_cancel(struct verb_request *q, struct span id);
+void verb_logs(struct verb_request *q, struct span id);
 void verb_workers(struct verb_request *q, struct span unused);
 void verb_queues(struct verb_request *q, struct span unused);
 void verb_queue(struct verb_request *q, struct span name);

@@ -15,6 +15,7 @@
 
 struct engine_queue;
 struct group;
+struct job;
 struct limit_key;
 struct job;
 
