@@ -39,7 +39,8 @@ struct broker {
 	struct store *store; /* NULL: nothing is durable */
 	struct keep *keep;   /* NULL likewise */
 	struct known_fields *known_fields;
-	struct buf options;        /* of the submission that is being prepared */
+	struct buf options; /* of the submission that is being prepared */
+	struct webhooks *webhooks;
 	struct recovery *recovery; /* until the supervisor has named all workers */
 	struct router *router;
 	struct door *door;

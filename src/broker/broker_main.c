@@ -13,6 +13,7 @@
 #include "random.h"
 #include "recover.h"
 #include "sacrifice.h"
+#include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -60,6 +61,7 @@ int broker_main(const struct role *r)
 		log_error("the loop failed: %s", strerror(-error));
 	keep_close(b);
 	groups_close(b);
+	webhooks_close(b);
 	options_forget(b);
 	return error < 0 || b->failed;
 }
@@ -145,6 +147,8 @@ static int start(struct broker *b)
 		r = loop_new(NULL, &b->loop);
 	if (r == 0)
 		r = type_table_load((struct span){ b->role->types, strlen(b->role->types) }, &b->types);
+	if (r == 0)
+		r = webhooks_open(b);
 	if (r == 0)
 		r = keep_open(b);
 	if (r == 0)
@@ -375,6 +379,8 @@ static void reload(struct broker *b)
 	b->conf = conf;
 	if (limit_connections(b) < 0)
 		log_error("max_connections stays %u", b->max_connections);
+	if (webhooks_open(b) < 0)
+		log_error("webhooks are signed as before");
 	engine_set_limits(b->engine, (uint32_t)conf->max_jobs, (uint64_t)conf->args_bytes);
 	limits_configure(b);
 }

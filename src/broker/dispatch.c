@@ -7,6 +7,7 @@
 #include "keep.h"
 #include "log.h"
 #include "sacrifice.h"
+#include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -412,6 +413,7 @@ void dispatch_actions(struct broker *b)
 		for (size_t i = 0; i < count; i++)
 			act(b, &actions[i]);
 		engine_reap(b->engine);
+		webhooks_flush(b);
 	}
 	engine_reap(b->engine);
 	groups_flush(b);
@@ -550,6 +552,8 @@ static void act(struct broker *b, const struct action *a)
 			acknowledge(b, peer_at(b, a->slot), a->token);
 		break;
 	case ACTION_FINISHED:
+		if (a->job->profile->durability == DURABILITY_MEMORY)
+			webhook_call_later(b, a->job); /* keep.c makes those of others */
 		tell_client(b, a->job);
 		break;
 	case ACTION_REFUSED: /* who submitted it was told when the commit came */

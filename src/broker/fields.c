@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define MAX_TTL 31536000.0 /* a year, in seconds */
 #define MAX_DELAY 315360000.0
@@ -43,6 +44,7 @@ static int read_detach(const json_t *value, struct job_fields *f, struct refusal
 static int read_result_ttl(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_failed_ttl(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_tags(const json_t *value, struct job_fields *f, struct refusal *r);
+static int read_webhook(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_traceparent(const json_t *value, struct job_fields *f, struct refusal *r);
 
 /* In the order in which messages list them. */
@@ -97,6 +99,9 @@ static const struct row rows[] = {
 	  KEEP_DURABLE,
 	  read_failed_ttl },
 	{ { "tags", GA_ARRAY, 0, "[]", 0, 0, NULL, NULL, "names to find it by" }, KEEP_ALWAYS, read_tags },
+	{ { "webhook", GA_TEXT, 0, NULL, 1, 2048, NULL, NULL, "URL that is told of its end" },
+	  KEEP_ALWAYS,
+	  read_webhook },
 	{ { "traceparent", GA_TEXT, 0, NULL, 1, 55, NULL, NULL, "of the trace that it belongs to" },
 	  KEEP_ALWAYS,
 	  read_traceparent },
@@ -542,6 +547,19 @@ static int read_tags(const json_t *value, struct job_fields *f, struct refusal *
 }
 
 /* W3C Trace Context, section 3.2: version, trace-id, parent-id and flags in lower-case hexadecimal; no id is all zero. */
+/* Where it leads is checked when it is called, as of every http job. */
+static int read_webhook(const json_t *value, struct job_fields *f GA_UNUSED, struct refusal *r)
+{
+	const char *url = json_string_value(value);
+	char host[LIMIT_KEY_MAX + 1];
+
+	if ((strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0) &&
+	    limit_key_of_url(url, host) > 0 && !strpbrk(url, " \t\r\n"))
+		return 0;
+	return refuse(r, 422, "bad_field", "webhook",
+		      "webhook takes a URL such as \"https://example.com/done\", not \"%.80s\"", url);
+}
+
 static int read_traceparent(const json_t *value, struct job_fields *f GA_UNUSED, struct refusal *r)
 {
 	static const char shape[] = "vv-tttttttttttttttttttttttttttttttt-pppppppppppppppp-ff";

@@ -5,6 +5,7 @@
 #include "group_row.h"
 #include "job_row.h"
 #include "log.h"
+#include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -251,8 +252,11 @@ void keep_turn(struct broker *b)
 
 	if (!k || b->failed)
 		return;
-	while ((job = engine_change(b->engine)))
+	while ((job = engine_change(b->engine))) {
+		if (job_state_is_final(job->state))
+			webhook_call(b, job); /* a change of this same turn */
 		save_job(k, job);
+	}
 	while ((group = engine_group_change(b->engine)))
 		save_group(k, group);
 	uint64_t engine_number = engine_seal(b->engine);

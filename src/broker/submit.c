@@ -71,6 +71,7 @@ static void fill(struct broker *b, const struct job_type *type, const struct job
 	s->retries = f->retries;
 	s->client = origin->client;
 	s->tag = origin->tag;
+	s->exempt = origin->exempt;
 	s->result_ttl = f->result_ttl;
 	s->failed_ttl = f->failed_ttl;
 	s->limit_key = (struct span){ f->limit_key, f->limit_key_size };
@@ -93,7 +94,7 @@ int submit_prepare(struct broker *b, const struct job_type *type, const struct j
 	broker_engine(b);
 	if (error == 0)
 		error = choose_durability(b, fields, origin->waits, &durability, r);
-	if (error == 0)
+	if (error == 0 && !origin->exempt)
 		error = check_state(b, durability, r);
 	if (error == 0) {
 		struct prepared *p = ret_prepared;
@@ -316,14 +317,18 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 	return error < 0 ? submit_refuse(b, error, r) : 0;
 }
 
-int submit_object(struct broker *b, const json_t *object, struct span text,
-		  const struct submit_origin *origin, struct submitted *ret_submitted,
-		  struct refusal *r)
+/* What a job object is made of: its type, its fields, the text of its arguments. */
+struct parts {
+	const struct job_type *type;
+	struct job_fields fields; /* to be let go by fields_done() */
+	struct span args;
+};
+
+static int read_parts(struct broker *b, const json_t *object, struct span text,
+		      struct parts *ret_parts, struct refusal *r)
 {
 	const json_t *name = json_object_get(object, "type");
 	const json_t *args = json_object_get(object, "args");
-	const struct job_type *type;
-	struct job_fields fields;
 
 	if (!json_is_object(object))
 		return refuse(r, 400, "bad_job", "",
@@ -331,20 +336,49 @@ int submit_object(struct broker *b, const json_t *object, struct span text,
 	if (!name)
 		return refuse(r, 422, "missing_field", "type",
 			      "type is missing: a job is an object like {\"type\": \"noop\"}");
-	int error = fields_read(object, true, &fields, r);
+	int error = fields_read(object, true, &ret_parts->fields, r);
 
 	if (error < 0)
 		return error;
-	error = submit_type(b, span_of(json_string_value(name)), &type, r);
-	struct span args_text = args && json_object_size(args) > 0
-					? json_member_text(text, SPAN("args"))
-					: (struct span){ 0 };
-
-	if (error == 0 && args && json_object_size(args) > 0 && args_text.size == 0)
+	error = submit_type(b, span_of(json_string_value(name)), &ret_parts->type, r);
+	ret_parts->args = args && json_object_size(args) > 0 ? json_member_text(text, SPAN("args"))
+							     : (struct span){ 0 };
+	if (error == 0 && args && json_object_size(args) > 0 && ret_parts->args.size == 0)
 		error = refuse(r, 422, "bad_field", "args",
 			       "the key \"args\" takes no escapes: write it plainly");
+	if (error < 0)
+		fields_done(&ret_parts->fields);
+	return error;
+}
+
+int submit_object(struct broker *b, const json_t *object, struct span text,
+		  const struct submit_origin *origin, struct submitted *ret_submitted,
+		  struct refusal *r)
+{
+	struct parts parts;
+	int error = read_parts(b, object, text, &parts, r);
+
+	if (error < 0)
+		return error;
+	error = submit_job(b, parts.type, &parts.fields, parts.args,
+			   json_object_get(object, "args"), origin, ret_submitted, r);
+	fields_done(&parts.fields);
+	return error;
+}
+
+int submit_check(struct broker *b, const json_t *object, struct span text, struct refusal *r)
+{
+	const struct submit_origin origin = { .exempt = true };
+	struct prepared unused;
+	struct parts parts;
+	int error = read_parts(b, object, text, &parts, r);
+
+	if (error < 0)
+		return error;
+	error = submit_prepare(b, parts.type, &parts.fields, parts.args,
+			       json_object_get(object, "args"), &origin, &unused, r);
 	if (error == 0)
-		error = submit_job(b, type, &fields, args_text, args, origin, ret_submitted, r);
-	fields_done(&fields);
+		prepared_done(&unused);
+	fields_done(&parts.fields);
 	return error;
 }

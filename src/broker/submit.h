@@ -12,6 +12,7 @@ struct submit_origin {
 	uint64_t client, tag; /* as struct submission has them; 0: nobody waits on a connection */
 	bool waits; /* somebody waits for its end: then no retries, and kept in memory, unless asked for */
 	bool references; /* its arguments may refer to earlier results (reference.h): it stands in a chain */
+	bool exempt; /* it follows from what was accepted before: no limit of the door refuses it */
 };
 
 struct submitted {
@@ -46,6 +47,9 @@ int submit_job(struct broker *b, const struct job_type *type, const struct job_f
 int submit_object(struct broker *b, const json_t *object, struct span text,
 		  const struct submit_origin *origin, struct submitted *ret_submitted,
 		  struct refusal *r) GA_MUST_CHECK;
+/* Whether it would be accepted as it is written; that there is no room now doesn't matter. */
+int submit_check(struct broker *b, const json_t *object, struct span text,
+		 struct refusal *r) GA_MUST_CHECK;
 /* The type by that name; -EINVAL with `r` naming the nearest known one. */
 int submit_type(struct broker *b, struct span name, const struct job_type **ret_type,
 		struct refusal *r) GA_MUST_CHECK;

@@ -32,16 +32,17 @@ struct conf {
 	int64_t args_bytes; /* of unfinished jobs */
 	int64_t max_body;   /* bytes of one JSON body or line */
 	int64_t max_connections;
-	int64_t finished_bytes;                         /* kept results in memory */
-	int64_t result_ttl, failed_ttl;                 /* ns */
-	int64_t drain_timeout;                          /* ns */
-	int64_t hang_warn, hang_abort, hang_kill;       /* ns: 2 s, 10 s, 12 s */
-	int64_t broker_restarts, broker_restart_window; /* 3 in 60 s, then exit non-zero */
-	int64_t worker_restarts, worker_restart_window; /* 5 in 10 s, then every 30 s */
-	int64_t restart_delay, restart_delay_max;       /* ns: 100 ms doubling to 30 s */
-	char *log_level;                                /* error warning notice info debug */
+	int64_t finished_bytes;                           /* kept results in memory */
+	int64_t result_ttl, failed_ttl;                   /* ns */
+	int64_t drain_timeout;                            /* ns */
+	int64_t hang_warn, hang_abort, hang_kill;         /* ns: 2 s, 10 s, 12 s */
+	int64_t broker_restarts, broker_restart_window;   /* 3 in 60 s, then exit non-zero */
+	int64_t worker_restarts, worker_restart_window;   /* 5 in 10 s, then every 30 s */
+	int64_t restart_delay, restart_delay_max;         /* ns: 100 ms doubling to 30 s */
+	char *log_level;                                  /* error warning notice info debug */
 	int64_t limits_queue_pending, limits_key_pending; /* jobs that may wait; 0: any number */
-	int64_t http_per_host;       /* of one limit key at once; 0: any number */
+	int64_t http_per_host;     /* of one limit key at once; 0: any number */
+	char *webhook_secret_file; /* "": none */
 	struct conf_list http_allow; /* http.allow: addresses that http jobs may reach though private */
 };
 

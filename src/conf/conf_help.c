@@ -68,7 +68,8 @@ void conf_help(FILE *out)
 		put_wrapped("    ", row->help, out);
 		fputs("    Takes ", out);
 		put_takes(row, out);
-		fprintf(out, ".\n    Default: %s%s\n", row->initial ? row->initial : "empty",
+		fprintf(out, ".\n    Default: %s%s\n",
+			row->initial && *row->initial ? row->initial : "empty",
 			row->reloadable ? "; a reload changes it" : "");
 	}
 }
@@ -82,7 +83,7 @@ void conf_manual(FILE *out)
 			row->help);
 		put_takes(row, out);
 		fprintf(out, ".\n");
-		if (row->initial)
+		if (row->initial && *row->initial)
 			fprintf(out, "Default:\n.Ql %s .\n", row->initial);
 		else
 			fprintf(out, "Default: empty.\n");

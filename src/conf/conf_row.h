@@ -43,7 +43,7 @@ struct conf_row {
 extern const struct conf_row conf_table[];
 extern const size_t conf_table_size;
 extern const struct conf_type conf_number, conf_duration, conf_bytes, conf_switch, conf_word,
-	conf_path, conf_mode, conf_paths, conf_addresses;
+	conf_path, conf_file, conf_mode, conf_paths, conf_addresses;
 
 /* NULL: no such option. */
 const struct conf_row *conf_row_find(const char *name);

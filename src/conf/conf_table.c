@@ -31,11 +31,11 @@ const struct conf_row conf_table[] = {
 	{ "store", &conf_word, FIELD(store), .initial = "sqlite", .words = "sqlite none",
 	  .help = "Where jobs outlive the daemon: sqlite is a file in state_dir. With none they are kept in memory alone, "
 		  "and submissions that ask for more are refused." },
-	{ "store.max_bytes", &conf_bytes, FIELD(store_max_bytes), .initial = "16GiB", .min = 1 * MIB,
-	  .max = 1024 * 1024 * GIB,
+	{ "store.max_bytes", &conf_bytes, FIELD(store_max_bytes), .initial = "16GiB",
+	  .min = 1 * MIB, .max = 1024 * 1024 * GIB,
 	  .help = "The store's size on disk. When it is full, finished jobs leave before their time, the oldest first." },
-	{ "store.reserve_bytes", &conf_bytes, FIELD(store_reserve_bytes), .initial = "64MiB", .min = 0,
-	  .max = 1024 * GIB,
+	{ "store.reserve_bytes", &conf_bytes, FIELD(store_reserve_bytes), .initial = "64MiB",
+	  .min = 0, .max = 1024 * GIB,
 	  .help = "What stays free of the disk. Below it durable jobs are refused with 503, and those that run can finish." },
 	{ "store.queue_bytes", &conf_bytes, FIELD(store_queue_bytes), .initial = "64MiB",
 	  .min = 64 * KIB, .max = 64 * GIB, .reloadable = true,
@@ -44,7 +44,8 @@ const struct conf_row conf_table[] = {
 	  .max = 1 * MIB, .reloadable = true,
 	  .help = "Larger arguments of waiting durable jobs are in the store alone, not in memory." },
 	{ "key_ttl", &conf_duration, FIELD(key_ttl), .initial = "24h", .min = SECONDS(1),
-	  .max = HOURS(24 * 3650), .help = "How long an idempotency key leads to the job that it was first used for." },
+	  .max = HOURS(24 * 3650),
+	  .help = "How long an idempotency key leads to the job that it was first used for." },
 	{ "plugins", &conf_paths, FIELD(plugins), .min = 2, .max = 4000,
 	  .sample = "/usr/local/lib/gather/greet.so",
 	  .help = "Further modules with job types, loaded into each worker beside the built-in ones." },
@@ -125,6 +126,11 @@ const struct conf_row conf_table[] = {
 	{ "log_level", &conf_word, FIELD(log_level), .initial = "info",
 	  .words = "error warning notice info debug", .reloadable = true,
 	  .help = "What is logged: this and all that is more serious." },
+	{ "webhook.secret_file", &conf_file, FIELD(webhook_secret_file), .initial = "", .min = 2,
+	  .max = 4000, .sample = "/etc/gatherd/webhook.secret", .reloadable = true,
+	  .help = "The key that webhooks are signed with: whsec_ and 24 to 64 random bytes in base64, on a line. Up to four "
+		  "lines while it is being changed. Without it the systemd credential named webhook is read; without "
+		  "that they aren't signed." },
 	{ "http.allow", &conf_addresses, FIELD(http_allow), .min = 1, .max = 300,
 	  .sample = "10.0.0.0/8 localhost:8080",
 	  .help = "Private and loopback addresses that http jobs may reach all the same. "

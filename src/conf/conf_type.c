@@ -218,12 +218,24 @@ static int takes_path(const struct conf_row *row, struct buf *out)
 	return buf_printf(out, "an absolute path of at most %" PRId64 " bytes", row->max);
 }
 
+/* A file that there need not be: "" is none. */
+static int read_file(const struct conf_row *row, const char *text, union conf_value *ret_value)
+{
+	return *text ? read_path(row, text, ret_value) : keep_text(text, ret_value);
+}
+
+static int takes_file(const struct conf_row *row, struct buf *out)
+{
+	return buf_printf(out, "an absolute path of at most %" PRId64 " bytes, or nothing", row->max);
+}
+
 static int takes_paths(const struct conf_row *row GA_UNUSED, struct buf *out)
 {
 	return buf_append_text(out, "a list of absolute paths");
 }
 
 const struct conf_type conf_path = { FIELD_TEXT, "PATH", read_path, write_text, takes_path };
+const struct conf_type conf_file = { FIELD_TEXT, "PATH", read_file, write_text, takes_file };
 const struct conf_type conf_paths = { FIELD_LIST, "{PATH, ...}", read_path, write_text, takes_paths };
 
 /* permissions */
