@@ -40,6 +40,7 @@ struct broker {
 	struct keep *keep;   /* NULL likewise */
 	struct known_fields *known_fields;
 	struct buf options; /* of the submission that is being prepared */
+	struct schedules *schedules;
 	struct webhooks *webhooks;
 	struct recovery *recovery; /* until the supervisor has named all workers */
 	struct router *router;

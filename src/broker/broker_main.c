@@ -13,6 +13,7 @@
 #include "random.h"
 #include "recover.h"
 #include "sacrifice.h"
+#include "schedules.h"
 #include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ int broker_main(const struct role *r)
 	error = loop_run(b->loop);
 	if (error < 0)
 		log_error("the loop failed: %s", strerror(-error));
+	schedules_free(b);
 	keep_close(b);
 	groups_close(b);
 	webhooks_close(b);
@@ -153,6 +155,8 @@ static int start(struct broker *b)
 		r = keep_open(b);
 	if (r == 0)
 		r = make_engine(b);
+	if (r == 0)
+		r = schedules_new(b);
 	if (r < 0)
 		return r;
 	map_init(&b->waits, job_wait_match);
@@ -174,6 +178,8 @@ static int start(struct broker *b)
 		r = keep_start(b);
 	if (r == 0)
 		r = open_doors(b);
+	if (r == 0)
+		r = schedules_start(b);
 	if (r == 0 && b->draining)
 		door_shut(b->door);
 	if (r == 0)
@@ -290,6 +296,7 @@ static void begin_drain(struct broker *b)
 	b->draining = true;
 	if (b->door)
 		door_shut(b->door);
+	schedules_stop(b);
 	broker_engine(b);
 	dispatch_drain(b);
 }

@@ -159,6 +159,10 @@ static int refuse_unknown(const char *key, bool whole, struct refusal *r)
 	char known[288] = "";
 	size_t used = 0;
 
+	if (strcmp(key, "schedule") == 0)
+		return refuse(r, 422, "unknown_field", key,
+			      "a job takes no schedule: PUT /v1/schedules/NAME {\"schedule\": ..., \"job\": ...} defines "
+			      "one that hands it in again and again");
 	for (size_t i = 0; i < ARRAY_SIZE(rows) && used < sizeof(known); i++) {
 		if (rows[i].read || whole)
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",

@@ -40,6 +40,13 @@ static const struct op ops[] = {
 	{ "limit_unset", "DELETE", "/v1/limits/", TAKES_ID, NULL },
 	{ "limit_pause", "POST", "/v1/limits/", TAKES_ID, "/pause" },
 	{ "limit_resume", "POST", "/v1/limits/", TAKES_ID, "/resume" },
+	{ "schedules", "GET", "/v1/schedules", 0, NULL },
+	{ "schedule", "GET", "/v1/schedules/", TAKES_ID, NULL },
+	{ "schedule_set", "PUT", "/v1/schedules/", TAKES_ID | TAKES_BODY, NULL },
+	{ "schedule_rm", "DELETE", "/v1/schedules/", TAKES_ID, NULL },
+	{ "schedule_pause", "POST", "/v1/schedules/", TAKES_ID, "/pause" },
+	{ "schedule_resume", "POST", "/v1/schedules/", TAKES_ID, "/resume" },
+	{ "schedule_run", "POST", "/v1/schedules/", TAKES_ID, "/run" },
 	{ "types", "GET", "/v1/types", 0, NULL },
 	{ "stats", "GET", "/v1/stats", 0, NULL },
 };

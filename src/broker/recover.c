@@ -7,6 +7,7 @@
 #include "keep.h"
 #include "limit_form.h"
 #include "log.h"
+#include "schedules.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static const struct reader {
 	void (*take)(struct broker *b, struct span name, struct span body);
 } readers[] = {
 	{ "limit", limits_take },
+	{ SCHEDULE_KIND, schedules_restore },
 	{ NULL, NULL },
 };
 

@@ -34,6 +34,14 @@ static const struct route routes[] = {
 	{ "DELETE", "/v1/limits/*", verb_limit_unset },
 	{ "POST", "/v1/limits/*/pause", verb_limit_pause },
 	{ "POST", "/v1/limits/*/resume", verb_limit_resume },
+	{ "GET", "/v1/schedules", verb_schedules },
+	{ "GET", "/v1/schedules/*", verb_schedule },
+	{ "PUT", "/v1/schedules/*", verb_schedule_put },
+	{ "POST", "/v1/schedules/*", verb_schedule_put },
+	{ "DELETE", "/v1/schedules/*", verb_schedule_delete },
+	{ "POST", "/v1/schedules/*/pause", verb_schedule_pause },
+	{ "POST", "/v1/schedules/*/resume", verb_schedule_resume },
+	{ "POST", "/v1/schedules/*/run", verb_schedule_run },
 	{ "GET", "/v1/types", verb_types },
 	{ "GET", "/v1/types/*", verb_type },
 	{ "GET", "/v1/stats", verb_stats },
@@ -90,8 +98,8 @@ void verb_ask(struct verb_request *q)
 		       (int)MIN(q->method.size, (size_t)16), q->method.data, allowed);
 	else
 		refuse(&r, 404, "no_such_path", "",
-		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/groups, /v1/run, /v1/types, "
-		       "/v1/workers, /v1/queues, /v1/limits and /v1/stats",
+		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/groups, /v1/schedules, /v1/run, "
+		       "/v1/types, /v1/workers, /v1/queues, /v1/limits and /v1/stats",
 		       (int)MIN(q->path.size, (size_t)80), q->path.data);
 	verb_refuse(q, &r);
 }

@@ -71,8 +71,8 @@ const struct conf_row conf_table[] = {
 	{ "args_bytes", &conf_bytes, FIELD(args_bytes), .initial = "1GiB", .min = 1 * MIB,
 	  .max = 1024 * GIB, .reloadable = true,
 	  .help = "Memory for the arguments of unfinished jobs. When it is full, submissions are refused with 429 and a time to wait." },
-	{ "limits.queue_pending", &conf_number, FIELD(limits_queue_pending), .initial = "0", .min = 0,
-	  .max = 1000000000, .reloadable = true,
+	{ "limits.queue_pending", &conf_number, FIELD(limits_queue_pending), .initial = "0",
+	  .min = 0, .max = 1000000000, .reloadable = true,
 	  .help = "How many jobs may wait in a queue without limits of its own; then more are refused with 429 and a time to "
 		  "wait. 0 is any number." },
 	{ "limits.key_pending", &conf_number, FIELD(limits_key_pending), .initial = "0", .min = 0,

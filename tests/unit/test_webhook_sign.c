@@ -47,7 +47,7 @@ static void what_is_no_secret_is_refused(void **state)
 		"\n",
 		"whsec_",
 		"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa", /* 22 bytes and a half */
+		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa",   /* 22 bytes and a half */
 		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLQ==", /* 22 */
 		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa*w",
 		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ",
