@@ -245,11 +245,6 @@ static bool set_dissolves(struct engine *e, struct suspects *set)
 	return true;
 }
 
-static bool gates_are_open(const struct job *job)
-{
-	return !job->profile->queue->gate.shut && !(job->key && job->key->gate.shut);
-}
-
 /* The first one that no limit holds back. Those that were in vain go to the end, so that each call looks at others. */
 static struct job *first_open(struct list *jobs)
 {
@@ -259,7 +254,7 @@ static struct job *first_open(struct list *jobs)
 		struct list *node = jobs->next;
 		struct job *job = LIST_ENTRY(node, struct job, place);
 
-		if (gates_are_open(job))
+		if (limits_open(job))
 			return job;
 		list_remove(node);
 		list_push_back(jobs, node);
