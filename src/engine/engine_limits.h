@@ -41,8 +41,8 @@ struct limit_view {
 	bool paused;
 	bool slowed;          /* it was busy */
 	uint32_t concurrency; /* that holds now; 0: any */
-	int64_t rate_until;   /* engine time before which nothing starts, because of its rate; 0: none */
-	int64_t busy_until;   /* and because the other side asked for it */
+	int64_t rate_until; /* engine time before which nothing starts, because of its rate; 0: none */
+	int64_t busy_until;        /* and because the other side asked for it */
 	uint64_t running, pending; /* pending: unfinished and not running */
 	uint64_t ready;            /* queues: of the pending ones */
 	int64_t run_time;          /* how long a job of it has run lately, ns; 0: unknown */
