@@ -268,7 +268,7 @@ static int apply_job(struct applying *a, const struct change *change)
 	wall_note(q, job->accepted_wall);
 	wall_note(q, job->started_wall);
 	wall_note(q, job->finished_wall);
-	job_values(q, job, row);
+	job_values(q, job, change->first, row);
 	if (change->first)
 		return job_insert(a, job, row);
 	row_seal(&table_jobs, row, false);

@@ -87,6 +87,7 @@ static int sqlite_open(const struct store_options *options, void **ret_state, ch
 		return r;
 	}
 	q->why[0] = '\0';
+	q->options.directory = q->options.boot_id = NULL; /* the caller's */
 	*ret_state = q;
 	return 0;
 }

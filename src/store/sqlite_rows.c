@@ -51,10 +51,12 @@ static void job_once_values(const struct sqlite *q, const struct store_job *job,
 	row[JOBS_ARGS] = value_text(job->args);
 }
 
-void job_values(const struct sqlite *q, const struct store_job *job, struct value row[JOBS_COLUMNS])
+void job_values(const struct sqlite *q, const struct store_job *job, bool all,
+		struct value row[JOBS_COLUMNS])
 {
 	row[JOBS_SEQUENCE] = value_integer((int64_t)job->sequence);
-	job_once_values(q, job, row);
+	if (all)
+		job_once_values(q, job, row);
 	row[JOBS_STATE] = value_integer(job->state);
 	row[JOBS_EXPIRES] = expiry_value(job->state, job->expires_wall);
 	row[JOBS_ACCEPTED] = value_integer(job->accepted_wall);

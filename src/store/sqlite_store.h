@@ -77,7 +77,9 @@ int sqlite_exec(struct sqlite *q, const char *sql) GA_MUST_CHECK;
 int file_sync(int fd) GA_MUST_CHECK; /* fsync() */
 
 /* ---- rows (sqlite_rows.c) ---- */
-void job_values(const struct sqlite *q, const struct store_job *job, struct value row[JOBS_COLUMNS]);
+/* All, or what each save writes. */
+void job_values(const struct sqlite *q, const struct store_job *job, bool all,
+		struct value row[JOBS_COLUMNS]);
 void attempt_values(const struct store_attempt *attempt, struct value row[ATTEMPT_COLUMNS]);
 void group_values(const struct store_group *group, struct value row[GROUP_COLUMNS]);
 /* -EBADMSG: damaged. Spans are borrowed from the values. */

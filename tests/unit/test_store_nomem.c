@@ -263,17 +263,17 @@ static void sqlite_without_memory_fails_to_open(void **state)
 	answer_done(&answer);
 }
 
-/* Each commit is kept whole, or told to have failed. */
+/* Each commit is kept whole, or told to have failed: on a store that was just opened, each time. */
 static void sqlite_without_memory_fails_commits(void **state)
 {
-	uint64_t kept = 0;
-	int failed = 0;
+	int left = 0, failed = 0;
 
 	(void)state;
-	for (int n = 1; n < 300; n++) {
+	for (int n = 1; left == 0 && n < 5000; n += 1 + n / 50) {
 		uint64_t i = (uint64_t)n * 10;
 		struct store_job job = rig_job(i), other = rig_finished(i + 1, JOB_FAILED);
 		struct store_batch *batch = rig_batch(&rig);
+		int error;
 
 		other.key = SPAN("key");
 		assert_int_equal(store_save_job(batch, &job, true), 0);
@@ -281,22 +281,17 @@ static void sqlite_without_memory_fails_commits(void **state)
 		atomic_store(&sqlites, n);
 		rig_hand_over(&rig, batch, STORE_SYNC);
 		rig_wait(&rig);
-		atomic_store(&sqlites, 0);
-		if (rig.error == 0) {
-			kept = i;
-			continue;
-		}
-		assert_int_equal(rig.error, -ENOMEM);
-		failed++;
-		rig_close(&rig);
+		left = atomic_exchange(&sqlites, 0);
+		error = rig.error;
+		assert_true(error == 0 || error == -ENOMEM);
+		failed += error != 0;
+		rig_close(&rig); /* upkeep may have had none either */
 		rig_open(&rig);
 		rig_read_sequence(&rig, i, &answer);
-		assert_int_equal(answer.error, -ENOENT);
+		assert_int_equal(answer.error, error ? -ENOENT : 0);
+		answer_done(&answer);
 	}
-	assert_true(failed > 3);
-	rig_read_sequence(&rig, kept, &answer);
-	assert_int_equal(answer.error, 0);
-	answer_done(&answer);
+	assert_true(failed > 20 && left > 0);
 }
 
 #define BOTH(test)                                                                                 \

@@ -60,7 +60,7 @@ static void a_checksum_covers_each_column_and_the_key(void **state)
 	struct sqlite q = { .boot = 1 };
 
 	(void)state;
-	job_values(&q, &job, row);
+	job_values(&q, &job, true, row);
 	row_seal(&table_jobs, row, true);
 	assert_true(row_fits(&table_jobs, row, JOBS_COLUMNS));
 	for (unsigned i = 0; i < JOBS_COLUMNS; i++) {
