@@ -417,6 +417,9 @@ void keep_hold(struct broker *b, struct keep_hold *h, keep_hold_fn fn)
 	struct keep *k = b->keep;
 
 	*h = (struct keep_hold){ .number = k ? pending(k) : 0, .fn = fn };
+#ifdef GATHER_SABOTAGE_EARLY_ACK
+	h->number = 0;
+#endif
 	list_init(&h->mates);
 	if (h->number == 0 || b->failed) {
 		h->number = 0;
