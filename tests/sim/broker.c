@@ -218,6 +218,7 @@ static void dispatch(struct world *w, const struct action *a)
 				    .sequence = job->sequence,
 				    .job_class = job->terms.job_class,
 				    .life = job->is.lives + 1,
+				    .limit_key = job->limit_key,
 				    .once = job->terms.at_most_once });
 }
 

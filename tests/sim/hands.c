@@ -269,6 +269,8 @@ static void end(struct world *w, struct hand *h, struct errand *e)
 		r->outcome = OUTCOME_FAILED;
 	if (world_chance(w, 1))
 		r->outcome = (enum job_outcome)77;
+	r->busy = r->outcome == OUTCOME_FAILED && e->job.limit_key > MODEL_FREE_KEY &&
+		  world_chance(w, 30);
 	if (r->outcome == OUTCOME_ABANDONED)
 		h->stuck[e->job.job_class]++;
 	world_tell(w, "worker %u ends job %llu: outcome %d", hand_slot(w, h),

@@ -35,6 +35,8 @@ void model_reset(struct model *m, struct engine *e)
 	m->open = 1;
 	memset(m->workers, 0, sizeof(m->workers));
 	m->asked = m->dismissed = false;
+	memset(m->default_limits, 0, sizeof(m->default_limits));
+	memset(m->gates, 0, sizeof(m->gates));
 }
 
 void model_done(struct model *m)
@@ -192,6 +194,7 @@ void model_result(struct model *m, struct model_job *job, const struct attempt_r
 		     (r->retryable && r->outcome != OUTCOME_ABANDONED);
 	bool returned = r->outcome == OUTCOME_RETURNED && !job->is.cancelling;
 
+	model_gates_result(m, job, r);
 	model_attempt_ended(m, job);
 	model_promise(m, ACTION_ENDED, job, !returned);
 	if (r->outcome == OUTCOME_ABANDONED)

@@ -11,6 +11,7 @@
  */
 #pragma once
 #include "engine_durable.h"
+#include "engine_limits.h"
 #include "random.h"
 
 enum {
@@ -20,6 +21,8 @@ enum {
 	MODEL_KEYS = 6,
 	MODEL_UNIQUES = 5,
 	MODEL_GHOSTS = 64,
+	MODEL_GATES = 5,    /* queues, and limit keys from 1 */
+	MODEL_FREE_KEY = 1, /* has no limits */
 };
 
 /* What a store has to know of a job. */
@@ -34,8 +37,8 @@ struct model_job {
 	struct uuid id;
 	uint64_t sequence, client, tag;
 	struct submission terms; /* as submitted, but for what it points to; times are the world's */
-	int queue, key, unique;  /* which of them; key, unique: 0: none */
-	struct face is, saved;   /* `saved`: with its last save; state 0: none yet */
+	int queue, key, unique, limit_key; /* which of them; keys: 0: none */
+	struct face is, saved;             /* `saved`: with its last save; state 0: none yet */
 	uint32_t slot;
 	bool expiring, delivered, untold;
 	bool doubtful;       /* RUNNING: restored, and its worker hasn't spoken */
@@ -58,6 +61,13 @@ struct model_worker {         /* as the broker knows it */
 	unsigned used; /* jobs dispatched to it */
 };
 
+struct model_gate {
+	struct limit limit;
+	bool own, paused;
+	int64_t full_at, busy_until, slow_again; /* of the bucket; of being busy */
+	uint32_t slowed, successes;
+};
+
 struct promise; /* an action that has to come: model_parts.h */
 struct model {
 	struct engine *e;
@@ -74,6 +84,9 @@ struct model {
 	struct model_worker workers[MODEL_WORKERS + 1]; /* the last one is the sacrificial one */
 	bool asked, dismissed;                          /* that one */
 	unsigned sets;
+	struct limit default_limits[2];
+	struct model_gate gates[2][MODEL_GATES];
+	const char *(*gate_names)[MODEL_GATES];
 	struct promise *promises;
 	size_t promise_count, promise_size;
 	uint64_t open, told; /* batches: the one that is being filled, and up to which they are committed */
@@ -133,6 +146,11 @@ void model_committed(struct model *m, uint64_t number);
  * those that were there; 0: they are to have one. */
 void model_restored(struct model *m, const struct model_job *saved, uint64_t incarnation,
 		    const struct engine_death *death, unsigned *set);
+
+/* Settings: NULL takes the gate's own limit back. */
+void model_limit(struct model *m, enum limit_kind kind, int name, const struct limit *limit);
+void model_limit_default(struct model *m, enum limit_kind kind, const struct limit *limit);
+bool model_gates_full(const struct model *m, const struct model_job *job); /* no more at the door */
 
 /* ---- what the engine does ---- */
 void model_ran(struct model *m); /* its engine_run() has chosen whom to dispatch */

@@ -4,14 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct chosen {
-	struct model_job *job;
-	uint64_t token;
-	uint32_t slot;
-};
-
-static void dispatched(struct model *m, const struct chosen *c, int *last_queue);
-static const struct model_job *best_ready(const struct model *m, int queue, int job_class);
 static void compare_job(struct model *m, const struct model_job *job);
 static void compare_times(struct model *m, const struct model_job *job, const struct job *real);
 static void compare_counts(struct model *m);
@@ -54,74 +46,6 @@ void model_break_promises(struct model *m, uint64_t sequence, int kind)
 		if (m->promises[i].sequence == sequence &&
 		    (kind < 0 || (int)m->promises[i].kind == kind))
 			keep_promise(m, &m->promises[i]);
-}
-
-/* Whom it has chosen shows in their states; in which order, by their tokens. */
-void model_ran(struct model *m)
-{
-	int last_queue[CLASS_COUNT] = { -1, -1, -1, -1 };
-	struct chosen chosen[128];
-	size_t count = 0;
-
-	for (size_t i = 0; i < m->count; i++) {
-		const struct job *real;
-		size_t at;
-
-		if (m->jobs[i].is.state != JOB_READY || !(real = model_real(m, &m->jobs[i])) ||
-		    real->state != JOB_RUNNING)
-			continue;
-		if (count == ARRAY_SIZE(chosen)) {
-			model_break(m, "too many jobs run");
-			return;
-		}
-		for (at = count++; at > 0 && chosen[at - 1].token > real->token; at--)
-			chosen[at] = chosen[at - 1];
-		chosen[at] = (struct chosen){ &m->jobs[i], real->token, real->slot };
-	}
-	for (size_t i = 0; i < count && !m->broken; i++) {
-		MODEL_EXPECT(m, chosen[i].token > m->last_token, "the token of job %llu isn't new",
-			     name_of(chosen[i].job));
-		if (chosen[i].job->suspect)
-			model_tried(m, chosen[i].job, chosen[i].slot, chosen[i].token);
-		else
-			dispatched(m, &chosen[i], last_queue);
-	}
-	for (size_t i = 0; i < m->count && !m->broken; i++) {
-		const struct model_job *job = &m->jobs[i];
-
-		for (uint32_t slot = 0;
-		     slot < MODEL_WORKERS && job->is.state == JOB_READY && !job->suspect; slot++)
-			MODEL_EXPECT(m, !model_worker_free(m, slot, (int)job->terms.job_class),
-				     "job %llu waits though worker %u is free", name_of(job), slot);
-	}
-}
-
-static void dispatched(struct model *m, const struct chosen *chosen, int *last_queue)
-{
-	struct model_job *job = chosen->job;
-	int c = (int)job->terms.job_class;
-
-	MODEL_EXPECT(m, best_ready(m, job->queue, c) == job, "job %llu overtook %llu", name_of(job),
-		     name_of(best_ready(m, job->queue, c)));
-	MODEL_EXPECT(m, chosen->slot < MODEL_WORKERS && model_worker_free(m, chosen->slot, c),
-		     "worker %u had no room", chosen->slot);
-	for (int q = 0; q < MODEL_QUEUES && last_queue[c] == job->queue; q++)
-		MODEL_EXPECT(m, q == job->queue || !best_ready(m, q, c),
-			     "queue %d had two turns, queue %d none", job->queue, q);
-	last_queue[c] = job->queue;
-	job->alone = false;
-	model_runs(m, job, chosen->slot, chosen->token);
-}
-
-void model_runs(struct model *m, struct model_job *job, uint32_t slot, uint64_t token)
-{
-	m->last_token = job->is.token = token;
-	job->slot = slot;
-	job->sent = false;
-	job->is.state = JOB_RUNNING;
-	job->is.attempts++;
-	model_worker(m, slot)->used++;
-	model_promise(m, ACTION_DISPATCH, job, true);
 }
 
 static struct promise *promise_of(struct model *m, const struct action *a)
@@ -259,31 +183,8 @@ void model_compare(struct model *m)
 	compare_counts(m);
 	compare_left(m);
 	compare_workers(m);
+	model_gates_compare(m, m->gate_names);
 	m->last_order++;
-}
-
-static const struct model_job *best_ready(const struct model *m, int queue, int job_class)
-{
-	const struct model_job *best = NULL;
-
-	for (size_t i = 0; i < m->count; i++) {
-		const struct model_job *job = &m->jobs[i];
-
-		if (job->is.state != JOB_READY || job->suspect || job->queue != queue ||
-		    (int)job->terms.job_class != job_class)
-			continue;
-		if (!best || job->terms.priority > best->terms.priority ||
-		    (job->terms.priority == best->terms.priority && job->sequence < best->sequence))
-			best = job;
-	}
-	return best;
-}
-
-bool model_worker_free(const struct model *m, uint32_t slot, int job_class)
-{
-	const struct model_worker *w = &m->workers[MIN(slot, (uint32_t)MODEL_WORKERS)];
-
-	return w->joined && !w->draining && model_held(m, slot, job_class) < w->capacity[job_class];
 }
 
 /* Whether a recovery from its last save would lose more than an uncharged attempt or a wait that is over. */

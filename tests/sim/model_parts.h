@@ -28,3 +28,8 @@ void model_trials_move(struct model *m);
 void model_forget(struct model *m, struct model_job *job);
 void model_promise(struct model *m, enum action_kind kind, const struct model_job *job, bool changed);
 void model_break_promises(struct model *m, uint64_t sequence, int kind); /* below 0: of any kind */
+/* Limits. */
+bool model_is_open(const struct model *m, const struct model_job *job); /* they let one more like it start */
+void model_gates_spend(struct model *m, const struct model_job *job);
+void model_gates_result(struct model *m, const struct model_job *job, const struct attempt_result *r);
+void model_gates_compare(struct model *m, const char *const names[2][MODEL_GATES]);

@@ -96,8 +96,34 @@ static void check_survivors(struct world *w, bool outage)
 	}
 }
 
+/* Settings are kept; what was learnt isn't. */
+static void set_limits(struct world *w, const struct model *before)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		const struct limit *limit = &before->default_limits[kind];
+		int r = engine_set_limit(w->m.e, (enum limit_kind)kind, SPAN(""), limit);
+
+		model_limit_default(&w->m, (enum limit_kind)kind, limit);
+		for (int i = 0; i < MODEL_GATES; i++) {
+			const struct model_gate *g = &before->gates[kind][i];
+			struct span name = span_of(world_gates[kind][i]);
+
+			if (r == 0 && g->own) {
+				r = engine_set_limit(w->m.e, (enum limit_kind)kind, name, &g->limit);
+				model_limit(&w->m, (enum limit_kind)kind, i, &g->limit);
+			}
+			if (r == 0 && g->paused)
+				r = engine_pause(w->m.e, (enum limit_kind)kind, name);
+			w->m.gates[kind][i].paused = g->paused;
+		}
+		MODEL_EXPECT(&w->m, r == 0, "limits can't be set again: %d", r);
+	}
+}
+
 static void recover(struct world *w)
 {
+	const struct model before = w->m;
+
 	struct engine_options options = {
 		.first_sequence = w->disk.last_sequence + 1,
 		.epoch = ++w->epoch,
@@ -114,6 +140,7 @@ static void recover(struct world *w)
 		abort();
 	model_reset(&w->m, e);
 	engine_advance(e, w->m.now - w->m.boot, w->wall);
+	set_limits(w, &before);
 	for (uint32_t i = 0; i <= MODEL_WORKERS; i++) {
 		const struct hand *h = &w->hands[i];
 		int r = h->alive ? engine_worker_started(e, hand_slot(w, h), h->incarnation) : 0;

@@ -8,8 +8,10 @@
 
 const char world_args[32] = "{\"some\":\"arguments\"}";
 
-static const char *const queue_names[MODEL_QUEUES] = { "", "a", "mail",
-						       "a-much-longer-name.of_a-queue" };
+const char *world_gates[2][MODEL_GATES] = {
+	{ "default", "a", "mail", "a-much-longer-name.of_a-queue", "nobody's" },
+	{ "", "free.example", "api.example.com", "b", "c" },
+};
 static const char *const key_names[MODEL_KEYS + 1] = { "",        "order-1", "order-2", "order-3",
 						       "order-4", "order-5", "order-6" };
 
@@ -87,6 +89,7 @@ static struct model_job some_job(struct world *w)
 		.tag = world_below(w, 5),
 		.key = w->keys && world_chance(w, 20) ? 1 + (int)world_below(w, MODEL_KEYS) : 0,
 		.unique = w->keys && world_chance(w, 10) ? 1 + (int)world_below(w, MODEL_UNIQUES) : 0,
+		.limit_key = w->limits && world_chance(w, 60) ? (int)world_below(w, MODEL_GATES) : 0,
 		.args_size = world_chance(w, 50) ? world_below(w, 20) : 0,
 		.terms = {
 			.job_class = (enum job_class)world_below(w, CLASS_COUNT),
@@ -114,8 +117,9 @@ static struct model_job some_job(struct world *w)
 			job.terms.retries.max = 0;
 		}
 	}
-	job.terms.queue = span_of(queue_names[job.queue]);
+	job.terms.queue = job.queue > 0 ? span_of(world_gates[LIMIT_QUEUE][job.queue]) : SPAN("");
 	job.terms.key = span_of(key_names[job.key]);
+	job.terms.limit_key = span_of(world_gates[LIMIT_KEY][job.limit_key]);
 	job.terms.unique_key = span_of(key_names[job.unique]);
 	job.terms.client = job.client;
 	job.terms.tag = job.tag;
@@ -147,7 +151,9 @@ static void step_submit(struct world *w)
 		unfinished += !model_final(&w->m.jobs[i]);
 	twin = twin_of(w, &like, &expected);
 	if (!twin)
-		expected = unfinished >= w->max_jobs ? -ENOBUFS : 0;
+		expected = unfinished >= w->max_jobs        ? -ENOBUFS
+			   : model_gates_full(&w->m, &like) ? -EAGAIN
+							    : 0;
 	s.due = model_engine_time(&w->m, s.due);
 	s.deadline = model_engine_time(&w->m, s.deadline);
 	if (like.args_size > 0)
@@ -392,6 +398,49 @@ static void step_capacity(struct world *w)
 	model_joined(&w->m, &joining);
 }
 
+static struct limit some_limit(struct world *w)
+{
+	struct limit limit = {
+		.concurrency = (uint32_t)world_below(w, 6),
+		.max_pending = world_chance(w, 20) ? 1 + world_below(w, 30) : 0,
+	};
+
+	if (world_chance(w, 30)) {
+		limit.rate = (uint32_t)(1 + world_below(w, 20));
+		limit.per = (int64_t)(1 + world_below(w, 3)) * NSEC_PER_SEC;
+		limit.burst = (uint32_t)world_below(w, 4);
+	}
+	return limit;
+}
+
+static void step_limit(struct world *w)
+{
+	enum limit_kind kind = (enum limit_kind)world_below(w, 2);
+	int name = (int)world_below(w, MODEL_GATES);
+	struct span text = span_of(world_gates[kind][name]);
+	struct model_gate *g = &w->m.gates[kind][name];
+	struct limit limit = some_limit(w);
+	int r;
+
+	if (!w->limits || (kind == LIMIT_KEY && name <= MODEL_FREE_KEY))
+		return;
+	if (world_chance(w, 10)) {
+		r = engine_set_limit(w->m.e, kind, SPAN(""), &limit);
+		model_limit_default(&w->m, kind, &limit);
+	} else if (g->paused || world_chance(w, 20)) {
+		r = g->paused ? 0 : engine_pause(w->m.e, kind, text);
+		if (g->paused)
+			engine_resume(w->m.e, kind, text);
+		g->paused = !g->paused;
+	} else {
+		bool own = world_chance(w, 50);
+
+		r = engine_set_limit(w->m.e, kind, text, own ? &limit : NULL);
+		model_limit(&w->m, kind, name, own ? &limit : NULL);
+	}
+	MODEL_EXPECT(&w->m, r == 0, "a limit can't be set: %d", r);
+}
+
 static void step_crash(struct world *w)
 {
 	if (world_chance(w, w->crashes))
@@ -407,7 +456,7 @@ static const struct {
 	{ step_supervisor, 50 }, { step_stale, 30 },     { step_cancel, 15 },
 	{ step_retry, 20 },      { step_drop_args, 10 }, { step_trouble, 8 },
 	{ step_client_gone, 3 }, { step_cancel_tag, 3 }, { step_capacity, 5 },
-	{ step_crash, 3 },       { step_revive, 10 },
+	{ step_crash, 3 },       { step_revive, 10 },    { step_limit, 12 },
 };
 
 void world_step(struct world *w, uint64_t step)
@@ -430,6 +479,17 @@ void world_step(struct world *w, uint64_t step)
 		model_compare(&w->m);
 }
 
+/* Whoever has that key is sure of its turns. */
+static void free_key(struct world *w)
+{
+	const struct limit none = { 0 };
+
+	if (engine_set_limit(w->m.e, LIMIT_KEY, span_of(world_gates[LIMIT_KEY][MODEL_FREE_KEY]),
+			     &none) < 0)
+		abort();
+	model_limit(&w->m, LIMIT_KEY, MODEL_FREE_KEY, &none);
+}
+
 void world_open(struct world *w, uint64_t seed)
 {
 	struct engine_options options = { .seed = seed, .epoch = 1 };
@@ -447,6 +507,7 @@ void world_open(struct world *w, uint64_t seed)
 	w->crashes = world_chance(w, 75) ? 100 : 0;
 	w->full = world_chance(w, 30) ? 10 : 0;
 	w->keys = world_chance(w, 70);
+	w->limits = world_chance(w, 60);
 	w->unsteady = world_chance(w, 50);
 	w->next_incarnation = 100;
 	w->wall = 1700000000 * NSEC_PER_SEC;
@@ -460,8 +521,10 @@ void world_open(struct world *w, uint64_t seed)
 	w->m.last_order = 1;
 	if (engine_new(&options, &w->m.e) < 0)
 		abort();
+	w->m.gate_names = world_gates;
 	model_reset(&w->m, w->m.e);
 	engine_advance(w->m.e, 1, w->wall);
+	free_key(w);
 }
 
 void world_close(struct world *w)
@@ -489,6 +552,11 @@ void world_settle(struct world *w)
 	uint64_t left = 1;
 
 	w->calm = true;
+	for (int kind = 0; kind < 2; kind++)
+		for (int i = kind; i < MODEL_GATES; i++) {
+			engine_resume(w->m.e, (enum limit_kind)kind, span_of(world_gates[kind][i]));
+			w->m.gates[kind][i].paused = false;
+		}
 	for (unsigned i = 0; i < 20000 && left > 0 && !w->m.broken; i++) {
 		w->step++;
 		random_seed(&w->random, w->seed * UINT64_C(0x9e3779b97f4a7c15) + w->step);

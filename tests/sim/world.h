@@ -30,6 +30,7 @@ struct letter {
 	uint64_t sequence;
 	enum job_class job_class;
 	unsigned life;
+	int limit_key;
 	bool once;
 	struct attempt_result result;
 	struct engine_death death;
@@ -92,7 +93,7 @@ struct world {
 	uint32_t workers, capacity, max_jobs;
 	int queues, priorities;
 	unsigned durable, crashes, full; /* percent */
-	bool keys, unsteady;             /* unsteady: what worker and broker say overtakes itself */
+	bool keys, limits, unsteady;     /* unsteady: what worker and broker say overtakes itself */
 
 	int64_t wall;
 	uint64_t next_incarnation;
@@ -112,6 +113,7 @@ struct world {
 	} counts;
 };
 extern const char world_args[32];
+extern const char *world_gates[2][MODEL_GATES]; /* names of queues and limit keys */
 uint64_t world_below(struct world *w, uint64_t limit);
 bool world_chance(struct world *w, unsigned percent);
 void world_tell(const struct world *w, const char *format, ...) GA_PRINTF(2, 3);
