@@ -3,6 +3,7 @@
 #include "engine_groups.h"
 #include "group_desk.h"
 #include "group_inputs.h"
+#include "job_row.h"
 #include "job_wait.h"
 #include "keep.h"
 #include "log.h"
@@ -454,8 +455,13 @@ void dispatch_job(struct broker *b, const struct job *job, struct span args, str
 
 static void send_job(struct broker *b, const struct job *job, struct span args)
 {
+	struct buf own = BUF_INIT;
+
+	if (GA_UNLIKELY(job_options(b, job)->calls_webhook))
+		args = webhook_sign_call(b, args, &own);
 	if (!inputs_take(b, job, args))
 		dispatch_job(b, job, args, (struct span){ 0 });
+	buf_done(&own); /* what was sent was copied; no call takes inputs */
 }
 
 /* An attempt whose arguments are read from the store. */

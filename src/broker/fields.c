@@ -4,12 +4,12 @@
 #include "limit_key.h"
 #include "text.h"
 #include "type_table.h"
+#include "webhook.h"
 #include <ctype.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define MAX_TTL 31536000.0 /* a year, in seconds */
 #define MAX_DELAY 315360000.0
@@ -45,6 +45,7 @@ static int read_result_ttl(const json_t *value, struct job_fields *f, struct ref
 static int read_failed_ttl(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_tags(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_webhook(const json_t *value, struct job_fields *f, struct refusal *r);
+static int read_webhook_call(const json_t *value, struct job_fields *f, struct refusal *r);
 static int read_traceparent(const json_t *value, struct job_fields *f, struct refusal *r);
 
 /* In the order in which messages list them. */
@@ -102,6 +103,9 @@ static const struct row rows[] = {
 	{ { "webhook", GA_TEXT, 0, NULL, 1, 2048, NULL, NULL, "URL that is told of its end" },
 	  KEEP_ALWAYS,
 	  read_webhook },
+	{ { CALL_FIELD, GA_BOOLEAN, 0, NULL, 0, 0, NULL, NULL, "the daemon's own" },
+	  KEEP_ALWAYS,
+	  read_webhook_call },
 	{ { "traceparent", GA_TEXT, 0, NULL, 1, 55, NULL, NULL, "of the trace that it belongs to" },
 	  KEEP_ALWAYS,
 	  read_traceparent },
@@ -140,6 +144,7 @@ void fields_done(struct job_fields *f)
 {
 	bytes_unref(GA_TAKE_PTR(f->kept));
 	bytes_unref(GA_TAKE_PTR(f->kept_in_memory));
+	bytes_unref(GA_TAKE_PTR(f->webhook));
 	bytes_unref(GA_TAKE_PTR(f->tags));
 }
 
@@ -164,7 +169,7 @@ static int refuse_unknown(const char *key, bool whole, struct refusal *r)
 			      "a job takes no schedule: PUT /v1/schedules/NAME {\"schedule\": ..., \"job\": ...} defines "
 			      "one that hands it in again and again");
 	for (size_t i = 0; i < ARRAY_SIZE(rows) && used < sizeof(known); i++) {
-		if (rows[i].read || whole)
+		if ((rows[i].read || whole) && rows[i].read != read_webhook_call)
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
 						 used ? " " : "", rows[i].param.name);
 	}
@@ -551,17 +556,24 @@ static int read_tags(const json_t *value, struct job_fields *f, struct refusal *
 }
 
 /* W3C Trace Context, section 3.2: version, trace-id, parent-id and flags in lower-case hexadecimal; no id is all zero. */
-/* Where it leads is checked when it is called, as of every http job. */
-static int read_webhook(const json_t *value, struct job_fields *f GA_UNUSED, struct refusal *r)
+static int read_webhook(const json_t *value, struct job_fields *f, struct refusal *r)
 {
 	const char *url = json_string_value(value);
-	char host[LIMIT_KEY_MAX + 1];
 
-	if ((strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0) &&
-	    limit_key_of_url(url, host) > 0 && !strpbrk(url, " \t\r\n"))
-		return 0;
-	return refuse(r, 422, "bad_field", "webhook",
-		      "webhook takes a URL such as \"https://example.com/done\", not \"%.80s\"", url);
+	if (!webhook_url_valid(url))
+		return refuse(r, 422, "bad_field", "webhook",
+			      "webhook takes a URL such as \"https://example.com/done\", not \"%.80s\"",
+			      url);
+	f->webhook = bytes_new(url, strlen(url));
+	if (!f->webhook)
+		abort();
+	return 0;
+}
+
+static int read_webhook_call(const json_t *value, struct job_fields *f, struct refusal *r GA_UNUSED)
+{
+	f->calls_webhook = json_is_true(value);
+	return 0;
 }
 
 static int read_traceparent(const json_t *value, struct job_fields *f GA_UNUSED, struct refusal *r)

@@ -15,6 +15,7 @@
 
 #define JOB_TAGS_MAX 16
 #define JOB_KEY_MAX 255
+#define CALL_FIELD "webhook_call" /* no client may give it */
 
 /* What of a job is its unique key made of. */
 enum { UNIQUE_TYPE = 1, UNIQUE_ARGS = 2, UNIQUE_QUEUE = 4 };
@@ -32,6 +33,8 @@ struct job_fields {
 	int64_t deadline, deadline_wall; /* from acceptance, or an instant; 0: none */
 	struct bytes *kept; /* JSON members, separated by commas, for fields_options(); NULL: none */
 	struct bytes *kept_in_memory; /* of them, those that the engine doesn't know */
+	struct bytes *webhook;        /* URL; NULL: none */
+	bool calls_webhook;           /* it is the call of one: the daemon's own */
 	struct bytes *tags;           /* as the store has them: "\na\nb\n"; NULL: none */
 	uint8_t digest[32]; /* of all fields as they were given, if there is an idempotency key */
 	uint8_t queue_size, key_size, limit_key_size; /* 0: none */

@@ -92,6 +92,9 @@ int submit_prepare(struct broker *b, const struct job_type *type, const struct j
 	int error = read_args(type, origin->references, &args, &tree, &parsed, r);
 
 	broker_engine(b);
+	if (error == 0 && fields->calls_webhook && !origin->calls_webhook)
+		error = refuse(r, 422, "unknown_field", CALL_FIELD,
+			       "the field " CALL_FIELD " is the daemon's own");
 	if (error == 0)
 		error = choose_durability(b, fields, origin->waits, &durability, r);
 	if (error == 0 && !origin->exempt)

@@ -12,6 +12,7 @@ struct submit_origin {
 	uint64_t client, tag; /* as struct submission has them; 0: nobody waits on a connection */
 	bool waits; /* somebody waits for its end: then no retries, and kept in memory, unless asked for */
 	bool references; /* its arguments may refer to earlier results (reference.h): it stands in a chain */
+	bool calls_webhook; /* of webhook.c alone: the daemon signs what it sends */
 	bool exempt; /* it follows from what was accepted before: no limit of the door refuses it */
 };
 

@@ -1,13 +1,16 @@
 #include "webhook.h"
 #include "clock.h"
+#include "job_row.h"
 #include "job_view.h"
 #include "json_write.h"
+#include "limit_key.h"
 #include "log.h"
 #include "submit.h"
 #include "webhook_sign.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,20 +98,12 @@ void webhooks_close(struct broker *b)
 
 /* ---- the call ---- */
 
-/* The job's field: the URL as a new text, or NULL: it has none. */
-static char *url_of(const struct job *job)
+bool webhook_url_valid(const char *url)
 {
-	const struct bytes *options = job->profile->options;
-	char *url = NULL;
-	json_t *fields;
+	char host[LIMIT_KEY_MAX + 1];
 
-	if (!options || !memmem(options->data, options->size, "\"webhook\"", 9))
-		return NULL;
-	fields = json_loadb(options->data, options->size, 0, NULL);
-	if (json_is_string(json_object_get(fields, "webhook")))
-		url = strdup(json_string_value(json_object_get(fields, "webhook")));
-	json_decref(fields);
-	return url;
+	return (strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0) &&
+	       limit_key_of_url(url, host) > 0 && !strpbrk(url, " \t\r\n");
 }
 
 /* What is told of the job, the largest that fits first. */
@@ -124,35 +119,20 @@ static void put_payload(struct broker *b, const struct job *job, enum telling te
 	job_view(&facts, telling == TELL_LINE ? VIEW_LINE : VIEW_WHOLE, out);
 }
 
-static void put_header(struct buf *out, const char *name, const char *value)
-{
-	json_put_key(out, name);
-	json_put_string(out, span_of(value));
-}
-
 /* Each end of a job is an event of its own: one that is retried by hand ends again. */
-static void put_headers(struct broker *b, const struct job *job, struct span payload, struct buf *out)
+static void put_headers(struct broker *b, const struct job *job, struct buf *out)
 {
-	char id[UUID_TEXT_SIZE + 24], timestamp[24], signature[WEBHOOK_SIGNATURE_SIZE];
-	int64_t now = (b->now + b->wall_offset) / NSEC_PER_SEC;
+	char id[UUID_TEXT_SIZE + 24];
 
 	uuid_format(&job->id, id);
 	sprintf(id + strlen(id), "-%lld",
 		(long long)((job->finished_at + b->wall_offset) / NSEC_PER_MSEC));
-	sprintf(timestamp, "%lld", (long long)now);
-	json_put_key(out, "headers");
-	json_put_literal(out, "{");
-	put_header(out, "content-type", "application/json");
-	put_header(out, "webhook-id", id);
-	put_header(out, "webhook-timestamp", timestamp);
-	if (b->webhooks->keys.count > 0) {
-		webhook_sign(&b->webhooks->keys, id, now, payload, signature);
-		put_header(out, "webhook-signature", signature);
-	}
+	json_put_literal(out, ",\"headers\":{\"content-type\":\"application/json\",\"webhook-id\":");
+	json_put_string(out, span_of(id));
 	json_put_literal(out, "}");
 }
 
-static void put_call(struct broker *b, const struct job *job, const char *url, enum telling telling,
+static void put_call(struct broker *b, const struct job *job, struct span url, enum telling telling,
 		     struct buf *out)
 {
 	struct buf payload = BUF_INIT;
@@ -161,12 +141,13 @@ static void put_call(struct broker *b, const struct job *job, const char *url, e
 	const struct span body = { buf_data(&payload), buf_size(&payload) };
 
 	buf_clear(out);
-	json_put_literal(out, "{\"type\":\"http\",\"queue\":\"" QUEUE "\",\"retries\":{\"max\":8,"
+	json_put_literal(out, "{\"type\":\"http\",\"" CALL_FIELD "\":true,\"queue\":\"" QUEUE
+			      "\",\"retries\":{\"max\":8,"
 			      "\"initial\":\"2s\",\"factor\":4,\"maximum\":\"1h\"},\"durability\":");
 	json_put_string(out, span_of(job_durability_name(job->profile->durability)));
 	json_put_literal(out, ",\"args\":{\"method\":\"POST\",\"follow\":0,\"save\":\"none\",\"url\":");
-	json_put_string(out, span_of(url));
-	put_headers(b, job, body, out);
+	json_put_string(out, url);
+	put_headers(b, job, out);
 	json_put_key(out, "body");
 	json_put_string(out, body);
 	json_put_literal(out, "}}");
@@ -177,25 +158,24 @@ static void put_call(struct broker *b, const struct job *job, const char *url, e
 static struct bytes *make_call(struct broker *b, const struct job *job)
 {
 	struct buf call = BUF_INIT;
+	const struct bytes *url = job_options(b, job)->webhook;
 	struct bytes *made;
-	char *url = url_of(job);
 
 	if (!url)
 		return NULL;
 	for (enum telling t = TELL_WHOLE; t <= TELL_LINE; t++) {
-		put_call(b, job, url, t, &call);
+		put_call(b, job, (struct span){ url->data, url->size }, t, &call);
 		if (buf_size(&call) <= CALL_MAX)
 			break;
 	}
 	made = bytes_new(buf_data(&call), buf_size(&call));
 	buf_done(&call);
-	free(url);
 	return made;
 }
 
 static void hand_in(struct broker *b, struct bytes *call)
 {
-	const struct submit_origin origin = { .exempt = true };
+	const struct submit_origin origin = { .exempt = true, .calls_webhook = true };
 	struct span text = { call->data, call->size };
 	struct submitted unused;
 	json_t *object;
@@ -237,4 +217,44 @@ void webhooks_flush(struct broker *b)
 		memcpy(&call, buf_data(later), sizeof(call));
 		hand_in(b, call);
 	}
+}
+
+/* ---- each try of it ---- */
+
+static void set_header(json_t *headers, const char *name, const char *value)
+{
+	json_object_set_new(headers, name, json_string(value));
+}
+
+struct span webhook_sign_call(struct broker *b, struct span args, struct buf *own)
+{
+	const struct webhook_keys *keys = &b->webhooks->keys;
+	int64_t now = clock_wall() / NSEC_PER_SEC;
+	char timestamp[24], signature[WEBHOOK_SIGNATURE_SIZE], *text = NULL;
+	json_t *object, *headers;
+	struct refusal unused;
+	const char *id;
+
+	if (json_read_object(args, "args", &object, &unused) < 0)
+		return args;
+	const json_t *body = json_object_get(object, "body");
+
+	headers = json_object_get(object, "headers");
+	id = json_string_value(json_object_get(headers, "webhook-id"));
+	if (id && json_is_string(body)) {
+		sprintf(timestamp, "%lld", (long long)now);
+		set_header(headers, "webhook-timestamp", timestamp);
+		if (keys->count > 0) {
+			webhook_sign(keys, id, now,
+				     (struct span){ json_string_value(body), json_string_length(body) },
+				     signature);
+			set_header(headers, "webhook-signature", signature);
+		}
+		text = json_dumps(object, JSON_COMPACT);
+	}
+	json_decref(object);
+	if (text && buf_append_text(own, text) == 0)
+		args = (struct span){ buf_data(own), buf_size(own) };
+	free(text);
+	return args;
 }

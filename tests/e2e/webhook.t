@@ -90,6 +90,7 @@ subtest 'the end of a job is told, and signed' => sub {
 	is($sent->{retries}{max}, 8, 'with retries');
 	my $encoded = $json->encode($sent) . $daemon->log_text;
 	unlike($encoded, qr/\Q$secret\E|MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw/, 'the secret is nowhere');
+	unlike($encoded, qr/v1,/, 'nor is the signature: each try has its own');
 	$daemon->stop;
 };
 
@@ -118,6 +119,7 @@ subtest 'a receiver that is busy is called again' => sub {
 	cmp_ok($calls[1]{at} - $calls[0]{at}, '>', 1, 'after a while');
 	is($calls[1]{headers}{'webhook-id'}, $calls[0]{headers}{'webhook-id'}, 'with the same id');
 	is($calls[1]{body}, $calls[0]{body}, 'and the same body');
+	cmp_ok($calls[1]{headers}{'webhook-timestamp'}, '>', $calls[0]{headers}{'webhook-timestamp'}, 'but a time of its own');
 	is_signed($_, 'signed') for @calls;
 	$daemon->stop;
 };
@@ -167,6 +169,12 @@ subtest 'where calls may go' => sub {
 	ok($call, 'a private address is refused');
 	like($call->{error}{message}, qr/private|loopback|http\.allow/, 'for that reason');
 	is(scalar calls($web, '/private'), 0, 'nothing was sent');
+	my ($forged) = http_json($daemon->socket, 'POST', '/v1/jobs', { type => 'http', webhook_call => JSON::PP::true,
+		args => { url => $web->url('/forged'), body => 'x', headers => { 'webhook-id' => 'x' } } });
+	is($forged, 422, "nobody else's job is signed");
+	my ($refused) = http_json($daemon->socket, 'PUT', '/v1/schedules/forger',
+		{ schedule => { every => '1s' }, job => { type => 'noop', webhook_call => JSON::PP::true } });
+	is($refused, 422, 'nor by a schedule');
 	for my $wrong ('ftp://example.com/', 'example.com', 'http://', "http://a b/", 7) {
 		my ($status, $problem) = http_json($daemon->socket, 'POST', '/v1/jobs', { type => 'noop', webhook => $wrong });
 		is($status, 422, "$wrong is no webhook");
@@ -196,6 +204,18 @@ subtest 'secrets' => sub {
 	is(scalar @signatures, 2, 'signed by both keys');
 	$call->{headers}{'webhook-signature'} = $signatures[1];
 	is_signed($call, 'the second is right');
+	open $out, '>', $daemon->dir . '/credentials/webhook' or die $!;
+	print $out "$secret\n";
+	close $out;
+	$daemon->signal('HUP');
+	ok(poll_until(sub {
+		my $path = '/reloaded/' . time;
+		submit($daemon, { type => 'noop', webhook => $web->url($path) });
+		poll_until(sub { calls($web, $path) == 1 }, 5) or return;
+		($call) = calls($web, $path);
+		return $call->{headers}{'webhook-signature'} !~ / /;
+	}), 'after a reload one key signs');
+	is_signed($call, 'the new one');
 	$daemon->stop;
 
 	open $out, '>', $daemon->dir . '/bad' or die $!;
