@@ -225,7 +225,7 @@ int group_form_read(const json_t *object, bool stored, struct group_form *ret_fo
 
 	if (error == 0)
 		error = check_options(object, f.options.kind, r);
-	if (error < 0)
+	if (error != 0)
 		return error;
 	f.key = keys[f.options.kind];
 	f.options.return_exceptions = json_is_true(json_object_get(object, "return_exceptions"));

@@ -225,6 +225,7 @@ static void go_on(struct gathering *g)
 		return;
 	}
 	while (!list_empty(&g->missing)) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it doesn't see that the list has moved on */
 		if (!look_up(g, LIST_ENTRY(g->missing.next, struct input, mates)))
 			return;
 	}

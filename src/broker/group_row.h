@@ -1,6 +1,6 @@
 /*
  * group_row.h — a group of the engine as a row of the store, and a row as a group again. What its columns hold is
- * documented in docs/store.md.
+ * documented in docs/groups.md.
  */
 #pragma once
 #include "broker.h"

@@ -57,7 +57,7 @@ static int prepare_job(const struct maker *m, const json_t *object, struct span 
 		error = submit_type(m->b, span_of(json_string_value(name)), &type, m->r);
 	if (error == 0)
 		error = find_args(object, text, &args_text, m->r);
-	if (error < 0)
+	if (error != 0)
 		return error;
 	origin.client = origin.tag = 0;
 	origin.references = place_is_in_chain(place);

@@ -185,6 +185,7 @@ static void fill_submission(struct broker *b, const struct store_job *row,
 				  .limit_key = row->limit_key,
 				  .unique_key = row->unique_key,
 				  .key = row->key,
+				  .due = row->state == JOB_BLOCKED ? time_of_due(b, &row->due) : 0,
 				  .group = row->group ? engine_group_at(b->engine, row->group) : NULL,
 				  .member = row->member,
 				  .exempt = true };

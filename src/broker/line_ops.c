@@ -144,7 +144,7 @@ int op_read(const json_t *line, struct op_request *ret_request, struct refusal *
 	const struct op *op;
 	int error = find_op(json_string_value(json_object_get(line, "op")), &op, r);
 
-	if (error < 0)
+	if (error != 0)
 		return error;
 	if ((op->takes & TAKES_ID) && (!id || strlen(id) > OP_ID_MAX || strchr(id, '/')))
 		return refuse(r, 422, "missing_field", "id",

@@ -77,7 +77,7 @@ void verb_group_submit(struct verb_request *q, struct span unused GA_UNUSED)
 		error = group_submit(q->broker, object, q->body, &origin, &g, &r);
 		json_decref(object);
 	}
-	if (error < 0) {
+	if (error != 0) {
 		verb_refuse(q, &r);
 		return;
 	}

@@ -66,7 +66,7 @@ void engine_client_gone(struct engine *e, uint64_t client);
 
 /* Cancel the unfinished jobs that a client submitted under a tag. Returns how many. */
 unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag);
-/* When a RETRYING, SCHEDULED or ACCEPTED job may go on: engine time; 0: at once. */
+/* When a RETRYING, SCHEDULED, ACCEPTED or BLOCKED job may go on: engine time; 0: at once. */
 int64_t engine_due(const struct engine *e, const struct job *job);
 
 /* Iterate over all jobs, newest first: start with NULL. It ends at a job that has left. */

@@ -91,7 +91,8 @@ void engine_group_refused(struct engine *e, struct group *g)
 
 int engine_group_cancel(struct engine *e, struct group *g)
 {
-	if (g->settled == g->count || (group_is_final(g) && g->settled == g->made))
+	/* One that has not begun ends by this alone, even if none of its members could run any more. */
+	if ((g->state == JOB_RUNNING && g->settled == g->count) || group_is_over(g))
 		return -EALREADY;
 	if (g->cancelling || (g->ending && !group_is_final(g)))
 		return 0; /* it is on its way */

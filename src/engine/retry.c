@@ -40,7 +40,8 @@ int64_t engine_due(const struct engine *e, const struct job *job)
 	case JOB_SCHEDULED:
 		return heap_due(&e->waiting, &job->due);
 	case JOB_ACCEPTED:
-		return job->extra->starts_at;
+	case JOB_BLOCKED:
+		return job->extra ? job->extra->starts_at : 0;
 	default:
 		return 0;
 	}

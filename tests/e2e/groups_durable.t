@@ -108,6 +108,16 @@ subtest 'a failure that was being cleaned up, and a timeout' => sub {
 	ok(poll_until(sub { stats()->{jobs}{running} == 0 }), 'and nothing runs any more');
 };
 
+subtest 'a delay in a chain' => sub {
+	my $id = submit({ chain => [ nap(1.5), { %{ noop(2) }, delay => '6s' } ] });
+	ok(poll_until(sub { stats()->{jobs}{running} == 1 }), 'the first runs, the second is blocked');
+	kill_broker();
+	is(ends($id)->{state}, 'succeeded', 'it ends');
+	my (undef, $job) = http_json($socket, 'GET', '/v1/jobs/' . (results($id))[1]{id});
+	my ($from, $to) = map { /T(\d+):(\d+):([\d.]+)Z/ ? $1 * 3600 + $2 * 60 + $3 : 0 } @$job{qw(accepted_at started_at)};
+	cmp_ok(($to - $from) % 86400, '>=', 5, 'the second at its time');
+};
+
 subtest 'the whole daemon' => sub {
 	my $done = submit({ gather => [ noop('kept'), { gather => [ noop('inside') ] } ] });
 	is(ends($done)->{state}, 'succeeded', 'one has ended');
