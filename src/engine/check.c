@@ -223,18 +223,27 @@ static void check_lifetimes(struct check *k)
 static void check_clients(struct check *k)
 {
 	const struct client *c;
-	uint64_t jobs = 0;
+	uint64_t jobs = 0, indexed = 0;
 	uint32_t pos = 0;
 
-	while ((c = map_next(&k->e->clients, &pos)))
+	while ((c = map_next(&k->e->clients, &pos))) {
+		uint64_t tags = 0;
+
 		LIST_FOREACH(it, &c->jobs) {
 			const struct job *job = LIST_ENTRY(it, struct job, mates);
 
 			jobs++;
+			tags += it->prev == &c->jobs ||
+				LIST_ENTRY(it->prev, struct job, mates)->tag != job->tag;
 			expect(k, !job_is_final(job) && job->client == c->name,
 			       "job %llu isn't its client's", (unsigned long long)job->sequence);
 		}
-	expect(k, jobs == k->with_mates, "clients miscount their jobs");
+		expect(k, c->indexed ? tags == c->by_tag.used : c->by_tag.used == 0,
+		       "client %llu is indexed wrongly", (unsigned long long)c->name);
+		indexed += c->indexed;
+	}
+	expect(k, jobs == k->with_mates && indexed == k->e->indexed_clients,
+	       "clients miscount their jobs");
 }
 
 static void check_counts(struct check *k)

@@ -137,7 +137,7 @@ int engine_submit(struct engine *e, const struct submission *submission, struct 
 	if (r != 0)
 		return r;
 	if (client)
-		client_adopt(client, job);
+		client_adopt(e, client, job);
 	if (s.group)
 		group_adopt(e, s.group, s.member, job->sequence);
 	e->counts.submitted++;

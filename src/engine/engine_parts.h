@@ -19,19 +19,24 @@
 #include "ready.h"
 #include "workers_parts.h"
 
-/* ---- queues and clients: queues.c ---- */
+/* ---- queues and clients: queues.c, clients.c ---- */
 /* A queue takes about 1 KiB, and its name comes from whoever submits: hence a limit. */
 enum { QUEUE_LIMIT = 65536 };
 
 struct client {
 	uint64_t name;
 	struct list jobs; /* unfinished, by job.mates */
+	bool indexed;
+	struct map by_tag; /* then: of each tag the first job in the list */
 };
 int queue_acquire(struct engine *e, struct span name, struct engine_queue **ret_queue) GA_MUST_CHECK;
 void queue_release(struct engine *e, struct engine_queue *q);
 void queues_free(struct engine *e);
 int client_acquire(struct engine *e, uint64_t name, struct client **ret_client) GA_MUST_CHECK;
-void client_adopt(struct client *c, struct job *job);
+void client_adopt(struct engine *e, struct client *c, struct job *job);
+/* A job leaves the list of its client; to be called if there are indexed_clients. */
+void client_forget(struct engine *e, const struct job *job);
+bool tag_matches(const void *item, const void *key);
 void clients_free(struct engine *e);
 bool queue_matches(const void *item, const void *key);
 bool client_matches(const void *item, const void *key);
@@ -73,6 +78,7 @@ struct engine {
 	struct engine_queue **queues, *default_queue, *recent_queue;
 	uint32_t queue_count, queue_size;
 	struct client *recent_client;
+	uint32_t indexed_clients;
 	struct list turns[CLASS_COUNT]; /* of struct ready that may start something */
 
 	struct limit default_limits[2]; /* by enum limit_kind */

@@ -102,6 +102,8 @@ void finished_enter(struct engine *e, struct job *job)
 	bool first = list_empty(&l->jobs);
 
 	job->finished_at = e->now;
+	if (GA_UNLIKELY(e->indexed_clients > 0 && job->client != 0))
+		client_forget(e, job);
 	list_remove(&job->mates);
 	list_push_back(&l->jobs, &job->mates);
 	list_push_back(&e->kept, &job->place);

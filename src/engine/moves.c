@@ -159,6 +159,8 @@ void job_forget(struct engine *e, struct job *job)
 	e->counts.jobs[job->state]--;
 	if (!job_is_final(job))
 		limits_settle(e, job);
+	if (GA_UNLIKELY(e->indexed_clients > 0 && job->client != 0 && !job_is_final(job)))
+		client_forget(e, job);
 	list_remove(&job->mates);
 	extra_leave(e, job);
 	table_remove(&e->table, job);

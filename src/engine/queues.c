@@ -1,4 +1,4 @@
-/* Queues and clients: made when a job first names them. */
+/* Queues: made when a job first names them. */
 #include "engine_parts.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -52,81 +52,6 @@ void queues_free(struct engine *e)
 	map_done(&e->queues_by_name);
 }
 
-int client_acquire(struct engine *e, uint64_t name, struct client **ret_client)
-{
-	struct client *c = e->recent_client;
-
-	if (!c || c->name != name)
-		c = map_get(&e->clients, name, &name);
-	if (!c) {
-		c = malloc(sizeof(*c));
-		if (!c)
-			return -ENOMEM;
-		c->name = name;
-		list_init(&c->jobs);
-		if (map_put(&e->clients, name, c) < 0) {
-			free(c);
-			return -ENOMEM;
-		}
-	}
-	*ret_client = e->recent_client = c;
-	return 0;
-}
-
-void client_adopt(struct client *c, struct job *job)
-{
-	job->client = c->name;
-	list_push_back(&c->jobs, &job->mates);
-}
-
-void engine_client_gone(struct engine *e, uint64_t client)
-{
-	struct client *c = map_take(&e->clients, client, &client);
-
-	if (!c)
-		return;
-	if (e->recent_client == c)
-		e->recent_client = NULL;
-	LIST_FOREACH(it, &c->jobs) {
-		struct job *job = LIST_ENTRY(it, struct job, mates);
-
-		list_remove(&job->mates);
-		job->client = 0;
-		if (job->profile->detached || job_is_durable(job))
-			continue;
-		actions_reserve_or_abort(e, 2);
-		(void)engine_cancel(e, job); /* it is unfinished, and there is room */
-	}
-	free(c);
-}
-
-unsigned engine_cancel_tag(struct engine *e, uint64_t client, uint64_t tag)
-{
-	struct client *c = map_get(&e->clients, client, &client);
-	unsigned cancelled = 0;
-
-	if (!c)
-		return 0;
-	LIST_FOREACH(it, &c->jobs) {
-		struct job *job = LIST_ENTRY(it, struct job, mates);
-
-		if (job->tag != tag)
-			continue;
-		actions_reserve_or_abort(e, 2);
-		cancelled += engine_cancel(e, job) == 0;
-	}
-	return cancelled;
-}
-
-void clients_free(struct engine *e)
-{
-	struct client *c;
-
-	while ((c = map_take_any(&e->clients)))
-		free(c);
-	map_done(&e->clients);
-}
-
 const char *job_queue_name(const struct job *job)
 {
 	return job->profile->queue->name;
@@ -151,13 +76,6 @@ bool queue_matches(const void *item, const void *key)
 	const struct engine_queue *q = item;
 
 	return span_equal(span_of(q->name), *(const struct span *)key);
-}
-
-bool client_matches(const void *item, const void *key)
-{
-	const struct client *c = item;
-
-	return c->name == *(const uint64_t *)key;
 }
 
 static int queue_new(struct engine *e, struct span name, struct engine_queue **ret_queue)

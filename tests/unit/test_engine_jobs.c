@@ -417,6 +417,43 @@ static void a_client_cancels_by_its_own_name_for_a_job(void **state)
 	rig_close(&rig);
 }
 
+static void a_client_cancels_one_of_many_jobs_by_name(void **state)
+{
+	enum { MANY = 20000 };
+	static struct job *jobs[MANY];
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 100);
+	for (uint64_t i = 0; i < MANY; i++)
+		jobs[i] = rig_submit(&rig, (struct submission){ .client = 1 + i % 2, .tag = i / 4 });
+	for (uint64_t i = MANY / 4; i-- > 10;) { /* 5e7 looks, if each were searched for */
+		assert_int_equal(engine_cancel_tag(rig.e, 1, i), 2);
+		assert_int_equal(jobs[4 * i]->state, JOB_CANCELLED);
+		assert_int_equal(jobs[4 * i + 1]->state, JOB_READY);
+	}
+	rig_check(&rig);
+	(void)engine_run(rig.e, &rig.count);
+	engine_reap(rig.e);
+	assert_int_equal(jobs[0]->state, JOB_RUNNING);
+	assert_int_equal(engine_cancel_tag(rig.e, 1, 0), 2); /* asked for, and still its client's */
+	rig_check(&rig);
+	rig_succeed(&rig, jobs[0]);
+	rig_submit(&rig, (struct submission){ .client = 1, .tag = 3 });
+	rig_check(&rig);
+	assert_int_equal(engine_cancel_tag(rig.e, 1, 3), 3);
+	for (int i = 0; i < MANY; i++) /* 2e8 looks, if those of one tag were in each other's way */
+		rig_submit(&rig, (struct submission){ .client = 1, .tag = 9999 });
+	rig_check(&rig);
+	assert_int_equal(engine_cancel_tag(rig.e, 1, 9999), MANY);
+	rig_check(&rig);
+	engine_client_gone(rig.e, 1);
+	rig_check(&rig);
+	engine_client_gone(rig.e, 2);
+	engine_free(rig.e);
+}
+
 static void delivered_results_leave_first_then_the_oldest(void **state)
 {
 	struct job *jobs[6];
@@ -561,6 +598,7 @@ int main(void)
 		cmocka_unit_test(a_finished_job_is_retried_by_hand),
 		cmocka_unit_test(jobs_of_a_client_that_left_are_cancelled),
 		cmocka_unit_test(a_client_cancels_by_its_own_name_for_a_job),
+		cmocka_unit_test(a_client_cancels_one_of_many_jobs_by_name),
 		cmocka_unit_test(delivered_results_leave_first_then_the_oldest),
 		cmocka_unit_test(what_is_kept_is_bounded_by_bytes),
 		cmocka_unit_test(a_job_too_big_to_keep_is_still_told_of),
