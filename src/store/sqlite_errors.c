@@ -5,18 +5,31 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool is_no_room(int system_error)
+/* SQLite knows ENOSPC; a quota and a limit of file sizes are no room either. The file remembers what its last failed
+ * call said. */
+static bool is_no_room(sqlite3 *db)
 {
-	return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
+	static const int pointers[] = { SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER };
+
+	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++) {
+		sqlite3_file *file = NULL;
+		int error = 0;
+
+		if (sqlite3_file_control(db, "main", pointers[i], &file) != SQLITE_OK || !file ||
+		    !file->pMethods)
+			continue;
+		file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+		if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+			return true;
+	}
+	return false;
 }
 
 static int error_of(sqlite3 *db)
 {
 	int code = sqlite3_extended_errcode(db);
 
-	if ((code & 0xff) == SQLITE_FULL)
-		return -ENOSPC;
-	if (code == SQLITE_IOERR_WRITE && is_no_room(sqlite3_system_errno(db)))
+	if ((code & 0xff) == SQLITE_FULL || (code == SQLITE_IOERR_WRITE && is_no_room(db)))
 		return -ENOSPC;
 	switch (code & 0xff) {
 	case SQLITE_NOMEM:

@@ -260,7 +260,7 @@ static int database_create(struct sqlite *q)
 
 /* ---- one that is there ---- */
 
-int migrate(struct sqlite *q, const char *const steps[], int from, int to)
+static int migrate_steps(struct sqlite *q, const char *const steps[], int from, int to)
 {
 	char sql[64];
 	int r = 0;
@@ -276,13 +276,12 @@ int migrate(struct sqlite *q, const char *const steps[], int from, int to)
 	return r < 0 ? r : facts_write(q);
 }
 
-/* In one transaction that stands only if all is well afterwards. */
-static int migrate_and_check(struct sqlite *q, int version)
+int migrate(struct sqlite *q, const char *const steps[], int from, int to)
 {
 	int r = sqlite_exec(q, "BEGIN IMMEDIATE");
 
 	if (r >= 0)
-		r = migrate(q, store_migrations, version, STORE_SCHEMA_VERSION);
+		r = migrate_steps(q, steps, from, to);
 	if (r >= 0)
 		r = check_identity(q);
 	if (r >= 0)
@@ -335,7 +334,9 @@ static int database_open(struct sqlite *q)
 	if (r >= 0)
 		r = check_version(q, &version);
 	if (r >= 0)
-		r = version < STORE_SCHEMA_VERSION ? migrate_and_check(q, version) : check_identity(q);
+		r = version < STORE_SCHEMA_VERSION
+			    ? migrate(q, store_migrations, version, STORE_SCHEMA_VERSION)
+			    : check_identity(q);
 	if (r >= 0 && sqlite3_exec(q->db, "PRAGMA page_count", last_text, pages, NULL) != SQLITE_OK)
 		r = sqlite_failed(q, STORE_FILE);
 	if (r >= 0 && wants_whole_check(q, pages))

@@ -86,9 +86,9 @@ static int load_block(struct loading *l, const struct block *b)
 	}
 	sqlite3_reset(st);
 	if (r >= 0 && count != b->unfinished)
-		r = sqlite_why(q, -EBADMSG, "%s: jobs %llu..: %lld unfinished, not %lld",
-			       STORE_FILE, (unsigned long long)(b->number << BLOCK_SHIFT),
-			       (long long)count, (long long)b->unfinished);
+		r = sqlite_why(q, -EBADMSG, "%s: block %llu: %lld unfinished jobs, not %lld",
+			       STORE_FILE, (unsigned long long)b->number, (long long)count,
+			       (long long)b->unfinished);
 	return r;
 }
 

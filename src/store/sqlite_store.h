@@ -112,7 +112,7 @@ int group_delete(struct sqlite *q, uint64_t sequence) GA_MUST_CHECK;
 int check_files(struct sqlite *q, bool *ret_fresh) GA_MUST_CHECK;
 int check_version(struct sqlite *q, int *ret_version) GA_MUST_CHECK;
 int check_identity(struct sqlite *q) GA_MUST_CHECK; /* how far it has come */
-/* Within a transaction: steps[from] .. steps[to - 1]. */
+/* steps[from] .. steps[to - 1], in one transaction that stands only if all is well afterwards. */
 int migrate(struct sqlite *q, const char *const steps[], int from, int to) GA_MUST_CHECK;
 int facts_read(struct sqlite *q, bool sealed) GA_MUST_CHECK;
 int check_content(struct sqlite *q) GA_MUST_CHECK;

@@ -479,8 +479,10 @@ static int memory_upkeep(void *state, int64_t now_wall, int64_t *ret_again)
 
 	*ret_again = UPKEEP_EVERY;
 	while (m->key_count > 0 && m->keys[0]->expires_wall <= now_wall) {
-		key_free(m->keys[0]);
+		struct memory_key *key = m->keys[0];
+
 		array_remove(&m->keys, &m->key_count, 0);
+		key_free(key);
 	}
 	for (unsigned i = 0; i < UPKEEP_ROWS && m->cursor < m->row_count; i++) {
 		const struct memory_row *row = m->rows[m->cursor];

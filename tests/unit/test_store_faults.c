@@ -315,6 +315,40 @@ static void a_full_file_system_refuses_and_recovers(void **state)
 	assert_int_equal(umount(rig.directory), 0);
 }
 
+/* A limit of the size of files is no room, too; its signal goes nowhere. */
+static void child_limited(void)
+{
+	static char args[8192];
+	const struct rlimit limit = { 1 << 20, 1 << 20 };
+	unsigned refused = 0;
+
+	rig_open(&rig);
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		_exit(2);
+	memset(args, 'a', sizeof(args));
+	for (uint64_t i = 1; i <= 80; i++) {
+		struct store_job job = rig_job(i);
+
+		job.args = (struct span){ args, sizeof(args) };
+		rig_save(&rig, &job, true);
+		refused += rig.refusal_count;
+	}
+	_exit(refused > 0 ? 0 : 1);
+}
+
+static void a_limit_of_file_sizes_is_no_room(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		child_limited();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* ---- kill -9 ---- */
 
 /* Commit until killed; say which are acknowledged. */
@@ -399,6 +433,7 @@ int main(void)
 		CASE(jobs_can_finish_when_the_disk_is_full),
 		CASE(without_any_room_it_waits_and_loses_nothing),
 		CASE(a_full_file_system_refuses_and_recovers),
+		CASE(a_limit_of_file_sizes_is_no_room),
 		CASE(what_was_acknowledged_outlives_kill_9),
 	};
 

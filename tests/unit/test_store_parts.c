@@ -138,11 +138,7 @@ static void a_migration_leaves_a_store_that_older_ones_refuse(void **state)
 	rig_close(&rig);
 	assert_int_equal(store_sqlite.open(&rig.options, &opened, why, sizeof(why)), 0);
 	q = opened;
-	assert_int_equal(sqlite_exec(q, "BEGIN"), 0);
 	assert_int_equal(migrate(q, steps, 1, 3), 0);
-	assert_int_equal(check_identity(q), 0);
-	assert_int_equal(check_content(q), 0);
-	assert_int_equal(sqlite_exec(q, "COMMIT"), 0);
 	assert_int_equal(sqlite_exec(q, "SELECT * FROM later, last"), 0);
 	store_sqlite.close(opened);
 	assert_int_equal(rig_try_open(&rig), -EBADMSG);
@@ -163,6 +159,7 @@ static void a_migration_that_fails_says_why(void **state)
 	assert_int_equal(migrate(opened, steps, 1, 2), -EBADMSG);
 	assert_non_null(strstr(store_sqlite.why(opened), "nonsense"));
 	store_sqlite.close(opened);
+	rig_open(&rig); /* it is as it was */
 	rig_done(&rig);
 }
 
