@@ -141,7 +141,7 @@ int op_read(const json_t *line, struct op_request *ret_request, struct refusal *
 {
 	const char *id = json_string_value(json_object_get(line, "id"));
 	struct op_request *q = ret_request;
-	const struct op *op;
+	const struct op *op = NULL;
 	int error = find_op(json_string_value(json_object_get(line, "op")), &op, r);
 
 	if (error != 0)

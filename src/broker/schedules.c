@@ -177,7 +177,7 @@ static void forget(struct broker *b, struct schedule *s)
 void schedule_remove(struct broker *b, struct schedule *s)
 {
 	if (keep_document(b, SPAN(SCHEDULE_KIND), span_of(s->name), (struct span){ 0 }) < 0)
-		log_error("no memory to remove schedule %s from the store", s->name);
+		log_error("no memory to remove a schedule from the store");
 	forget(b, s);
 }
 

@@ -37,7 +37,7 @@ void group_work(struct engine *e, struct group *g)
 
 void group_move(struct engine *e, struct group *g, enum job_state to)
 {
-	static const unsigned next[JOB_STATE_LIMIT] = {
+	static const unsigned next[JOB_STATE_LIMIT] GA_UNUSED = {
 		[0] = ~0U,
 		[JOB_BLOCKED] = 1u << JOB_RUNNING | 1u << JOB_CANCELLED | 1u << JOB_FAILED /* refused */,
 		[JOB_RUNNING] = JOB_STATES_FINAL,
