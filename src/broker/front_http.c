@@ -280,6 +280,7 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
 	x->connection = connection;
 	x->request.broker = f->broker;
 	x->request.answer = on_answer;
+	x->request.takes_files = true;
 	x->query = mark ? strdup(mark + 1) : NULL;
 	x->bad_path = memmem(uri, mark ? (size_t)(mark - uri) : strlen(uri), "%00", 3) != NULL;
 	if (mark && !x->query) {
@@ -422,8 +423,11 @@ static void on_answer(struct verb_request *q, const struct verb_answer *a)
 	char seconds[16];
 
 	x->status = (unsigned)a->status;
-	x->response = MHD_create_response_from_buffer(a->body.size, (void *)(uintptr_t)a->body.data,
-						      MHD_RESPMEM_MUST_COPY);
+	if (a->file)
+		x->response = MHD_create_response_from_fd64(a->file->size, a->file->fd);
+	else
+		x->response = MHD_create_response_from_buffer(
+			a->body.size, (void *)(uintptr_t)a->body.data, MHD_RESPMEM_MUST_COPY);
 	if (!x->response)
 		abort();
 	MHD_add_response_header(x->response, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);

@@ -117,8 +117,7 @@ void job_row_note(const struct broker *b, const struct job *job, const struct jo
 					   .started_wall = wall_of(b, note->started_at),
 					   .ended_wall = wall_of(b, note->ended_at),
 					   .outcome = note->outcome };
-	if (note->log)
-		ret_row->log = (struct span){ note->log->data, note->log->size };
+	ret_row->log = text_of(note->log);
 	if (note->error) {
 		ret_row->error_signal = note->error->signal;
 		ret_row->error_code = span_of(note->error->code);

@@ -5,6 +5,7 @@
 #include "group_row.h"
 #include "job_row.h"
 #include "log.h"
+#include "verbs.h"
 #include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -75,7 +76,8 @@ int keep_open(struct broker *b)
 	if (r == 0)
 		r = store_open(&options, &b->store, why, sizeof(why));
 	if (r < 0) {
-		log_error("%s: %s", path, why[0] ? why : strerror(-r));
+		log_error("%s%s", why[0] ? "" : "the store can't be opened: ",
+			  why[0] ? why : strerror(-r));
 		return r == -EBUSY ? -EBADMSG : r;
 	}
 	struct keep *k = calloc(1, sizeof(*k));
@@ -88,6 +90,7 @@ int keep_open(struct broker *b)
 	list_init(&k->held);
 	list_init(&k->refusals);
 	store_on_commit(b->store, on_commit, k);
+	backup_clean(b);
 	b->keep = k;
 	return 0;
 }

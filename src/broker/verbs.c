@@ -17,10 +17,13 @@ static const struct route routes[] = {
 	{ "GET", "/v1/jobs", verb_list },
 	{ "GET", "/v1/jobs/*", verb_show },
 	{ "GET", "/v1/jobs/*/result", verb_result },
+	{ "GET", "/v1/jobs/*/attempts", verb_attempts },
 	{ "GET", "/v1/jobs/*/why", verb_why },
 	{ "POST", "/v1/jobs/*/cancel", verb_cancel },
 	{ "POST", "/v1/jobs/*/retry", verb_retry },
 	{ "POST", "/v1/run/*", verb_run },
+	{ "POST", "/v1/bulk", verb_bulk },
+	{ "GET", "/v1/backup", verb_backup },
 	{ "GET", "/v1/workers", verb_workers },
 	{ "GET", "/v1/queues", verb_queues },
 	{ "GET", "/v1/queues/*", verb_queue },
@@ -99,7 +102,7 @@ void verb_ask(struct verb_request *q)
 	else
 		refuse(&r, 404, "no_such_path", "",
 		       "nothing at %.*s: the verbs are under /v1/jobs, /v1/groups, /v1/schedules, /v1/run, "
-		       "/v1/types, /v1/workers, /v1/queues, /v1/limits and /v1/stats",
+		       "/v1/bulk, /v1/types, /v1/workers, /v1/queues, /v1/limits, /v1/stats and /v1/backup",
 		       (int)MIN(q->path.size, (size_t)80), q->path.data);
 	verb_refuse(q, &r);
 }

@@ -11,11 +11,16 @@
 #include "lookup.h"
 
 struct verb_request;
+struct verb_file {
+	int fd; /* the answer's from now on */
+	uint64_t size;
+};
 struct verb_answer {
 	int status;
 	const char *content_type;
 	unsigned retry_after_ms;
-	struct span body; /* valid for the call */
+	struct span body;             /* valid for the call */
+	const struct verb_file *file; /* in its place, for askers that take files; NULL: none */
 };
 typedef void (*verb_answer_fn)(struct verb_request *q, const struct verb_answer *a);
 typedef void (*verb_safe_fn)(struct verb_request *q);
@@ -25,6 +30,7 @@ struct verb_request {
 	struct broker *broker;
 	struct span method, path, query; /* the path decoded, the query not; valid for verb_ask() */
 	struct span content_type, body;
+	bool takes_files;
 	verb_answer_fn answer; /* called exactly once, unless forgotten; may free the request */
 	/* What it waits for, and how it goes on then. */
 	struct job_wait wait;
@@ -86,6 +92,10 @@ void verb_show(struct verb_request *q, struct span id);
 void verb_result(struct verb_request *q, struct span id);
 void verb_cancel(struct verb_request *q, struct span id);
 void verb_retry(struct verb_request *q, struct span id);
+void verb_attempts(struct verb_request *q, struct span id);
+void verb_bulk(struct verb_request *q, struct span unused);
+void verb_backup(struct verb_request *q, struct span unused);
+void backup_clean(const struct broker *b); /* at start: copies that were not finished */
 void verb_why(struct verb_request *q, struct span id);
 void verb_group_submit(struct verb_request *q, struct span unused);
 void verb_groups(struct verb_request *q, struct span unused);

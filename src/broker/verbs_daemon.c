@@ -110,6 +110,37 @@ void verb_type(struct verb_request *q, struct span name)
 	answer(q, &body);
 }
 
+static void put_boolean(struct buf *out, const char *key, bool value)
+{
+	json_put_key(out, key);
+	json_put_boolean(out, value);
+}
+
+static void put_store(struct buf *out, const struct store *store)
+{
+	struct store_facts f;
+	uint64_t finished = 0;
+
+	json_put_key(out, "store");
+	if (!store) {
+		json_put_literal(out, "null");
+		return;
+	}
+	store_facts(store, &f);
+	for (int s = 0; s < JOB_STATE_LIMIT; s++)
+		finished += f.finished[s];
+	json_put_literal(out, "{");
+	put_text(out, "kind", store_kind(store));
+	put_boolean(out, "full", f.full);
+	put_integer(out, "bytes", (uint64_t)f.bytes);
+	put_integer(out, "queued_bytes", (uint64_t)store_queued_bytes(store));
+	put_integer(out, "finished", finished);
+	put_integer(out, "removed_early", f.removed_early);
+	put_integer(out, "commits", f.commits);
+	put_integer(out, "syncs", f.syncs);
+	json_put_literal(out, "}");
+}
+
 void verb_stats(struct verb_request *q, struct span unused GA_UNUSED)
 {
 	struct broker *b = q->broker;
@@ -140,6 +171,7 @@ void verb_stats(struct verb_request *q, struct span unused GA_UNUSED)
 	json_put_literal(&body, "}");
 	put_integer(&body, "args_bytes", counts.args_bytes);
 	put_integer(&body, "finished_bytes", counts.finished_bytes);
+	put_store(&body, b->store);
 	json_put_literal(&body, "}");
 	answer(q, &body);
 }

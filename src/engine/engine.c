@@ -270,6 +270,16 @@ int engine_retry(struct engine *e, struct job *job)
 	return 0;
 }
 
+int engine_purge(struct engine *e, struct job *job)
+{
+	if (job->gone)
+		return -EIDRM;
+	if (!job_is_final(job) || job->untold || job->pins > 0)
+		return -EBUSY;
+	job_forget(e, job);
+	return 0;
+}
+
 struct job *engine_older(struct engine *e, struct job *job)
 {
 	return job && job->gone ? NULL : table_older(&e->table, job);

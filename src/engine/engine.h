@@ -59,6 +59,9 @@ int engine_cancel(struct engine *e, struct job *job);
  * or engine_run() hasn't told of it yet; -EALREADY: it succeeded; -EIDRM: it is no longer kept; -EEXIST: another job has its
  * unique key; -ENOMEM. */
 int engine_retry(struct engine *e, struct job *job);
+/* A finished job leaves now, whatever its lifetime. -EBUSY: it hasn't finished, or that isn't told and saved yet; -EIDRM: it
+ * has left already. */
+int engine_purge(struct engine *e, struct job *job);
 /* Its client has the result: it may leave before others do. */
 void engine_delivered(struct engine *e, struct job *job);
 /* A client has left: its unfinished jobs are cancelled but for durable and detached ones, which lose their client. */

@@ -251,7 +251,7 @@ static const char *get_finished(struct record *r, const char *p, uint8_t flags G
 	uint16_t state = get16(p + 16);
 
 	if (state < JOB_READY || state >= JOB_STATE_LIMIT)
-		return "state: takes 1 to 6";
+		return "state: takes 1 to 10";
 	get_uuid(&r->finished.id, p);
 	r->finished.state = (enum job_state)state;
 	r->finished.attempts = get16(p + 18);
