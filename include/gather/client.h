@@ -50,7 +50,7 @@ GA_API int ga_client_flush(ga_client *client,
 			   int64_t deadline) GA_MUST_CHECK; /* until the socket has taken everything */
 
 enum ga_event_kind { GA_EVENT_ACCEPTED = 1, GA_EVENT_REFUSED, GA_EVENT_FINISHED };
-enum ga_final_state { GA_SUCCEEDED = 4, GA_FAILED = 5, GA_CANCELLED = 6 };
+enum ga_final_state { GA_SUCCEEDED = 4, GA_FAILED = 5, GA_CANCELLED = 6, GA_EXPIRED = 9 };
 
 struct ga_bytes {
 	const char *data;

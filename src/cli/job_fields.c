@@ -11,8 +11,23 @@ const struct flag job_field_flags[] = {
 	{ "retries", 0, "N", "how often a failure is tried again", .text = &job_fields.retries },
 	{ "priority", 0, "N", "-100..100, higher first (0)", .text = &job_fields.priority },
 	{ "queue", 0, "NAME", "queue to wait in (default)", .text = &job_fields.queue },
+	{ "delay", 0, "TIME", "don't start before", .text = &job_fields.delay },
+	{ "run-at", 0, "INSTANT", "don't start before, e.g. 2026-12-01T08:00:00Z",
+	  .text = &job_fields.run_at },
+	{ "deadline", 0, "TIME", "of the whole job, retries included; or an instant",
+	  .text = &job_fields.deadline },
+	{ "tag", 0, "TAG", "to find it by; may be repeated", .list = &job_fields.tags },
+	{ "idempotency-key", 0, "KEY", "the same key, the same job",
+	  .text = &job_fields.idempotency_key },
+	{ "unique", 0, NULL, "no second one while it is unfinished", .on = &job_fields.unique },
+	{ "at-most-once", 0, NULL, "never run it twice", .on = &job_fields.at_most_once },
+	{ "limit-key", 0, "KEY", "whose limits it counts for", .text = &job_fields.limit_key },
+	{ "traceparent", 0, "TEXT", "the trace that it belongs to", .text = &job_fields.traceparent },
 	{ "result-ttl", 0, "TIME", "how long the result is kept (24h)", .text = &job_fields.result_ttl },
-	{ "durability", 0, "KIND", "how the job is kept: memory", .text = &job_fields.durability },
+	{ "failed-ttl", 0, "TIME", "how long it is kept if it failed (180d)",
+	  .text = &job_fields.failed_ttl },
+	{ "durability", 0, "KIND", "how it is kept: memory, write or fsync",
+	  .text = &job_fields.durability },
 	{ "detach", 0, NULL, "go on when this command goes away", .on = &job_fields.detach },
 	{ 0 },
 };
@@ -65,6 +80,26 @@ static void put_text(struct strbuf *out, const char *key, const char *text)
 	sb_json_lossy(out, text, strlen(text));
 }
 
+static void put_true(struct strbuf *out, const char *key, bool given)
+{
+	if (!given)
+		return;
+	put_key(out, key);
+	sb_text(out, "true");
+}
+
+static void put_tags(struct strbuf *out, const struct words *tags)
+{
+	if (tags->count == 0)
+		return;
+	put_key(out, "tags");
+	for (size_t i = 0; i < tags->count; i++) {
+		sb_char(out, i ? ',' : '[');
+		sb_json_lossy(out, tags->item[i], strlen(tags->item[i]));
+	}
+	sb_char(out, ']');
+}
+
 static bool is_object(const char *text)
 {
 	json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -79,6 +114,8 @@ bool job_fields_write(const struct job_fields *fields, struct strbuf *out, char 
 	sb_char(out, '{');
 	if (!put_period(out, "timeout", "timeout", fields->timeout, why, why_size) ||
 	    !put_period(out, "result_ttl", "result-ttl", fields->result_ttl, why, why_size) ||
+	    !put_period(out, "failed_ttl", "failed-ttl", fields->failed_ttl, why, why_size) ||
+	    !put_period(out, "delay", "delay", fields->delay, why, why_size) ||
 	    !put_number(out, "priority", -100, 100, fields->priority, why, why_size))
 		return false;
 	/* {"max": 3, "initial": "2s"} is passed on as it is. */
@@ -94,10 +131,15 @@ bool job_fields_write(const struct job_fields *fields, struct strbuf *out, char 
 	}
 	put_text(out, "queue", fields->queue);
 	put_text(out, "durability", fields->durability);
-	if (fields->detach) {
-		put_key(out, "detach");
-		sb_text(out, "true");
-	}
+	put_text(out, "run_at", fields->run_at);
+	put_text(out, "deadline", fields->deadline);
+	put_text(out, "idempotency_key", fields->idempotency_key);
+	put_text(out, "limit_key", fields->limit_key);
+	put_text(out, "traceparent", fields->traceparent);
+	put_tags(out, &fields->tags);
+	put_true(out, "detach", fields->detach);
+	put_true(out, "at_most_once", fields->at_most_once);
+	put_true(out, "unique", fields->unique);
 	sb_char(out, '}');
 	return true;
 }

@@ -5,8 +5,10 @@
 #include "cli.h"
 
 struct job_fields {
-	const char *timeout, *retries, *priority, *queue, *result_ttl, *durability;
-	bool detach;
+	const char *timeout, *retries, *priority, *queue, *result_ttl, *failed_ttl, *durability;
+	const char *delay, *run_at, *deadline, *idempotency_key, *limit_key, *traceparent;
+	struct words tags;
+	bool detach, at_most_once, unique;
 };
 extern struct job_fields job_fields; /* what the command line gave */
 extern const struct flag job_field_flags[];

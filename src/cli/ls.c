@@ -1,4 +1,5 @@
 #include "columns.h"
+#include "filters.h"
 #include "output.h"
 #include "period.h"
 #include "session.h"
@@ -7,13 +8,9 @@
 
 #define PAGE_JOBS 1000
 
-static const char *state, *type, *queue, *limit_text;
+static const char *limit_text;
 
 static const struct flag flags[] = {
-	{ "state", 's', "STATE",
-	  "only ready, running, retrying, succeeded, failed or cancelled ones", .text = &state },
-	{ "type", 't', "TYPE", "only of this type", .text = &type },
-	{ "queue", 0, "NAME", "only of this queue", .text = &queue },
 	{ "limit", 'n', "N", "so many at most (50)", .text = &limit_text },
 	{ 0 },
 };
@@ -37,19 +34,6 @@ static const struct column columns[] = {
 	{ 0 },
 };
 
-static void put_parameter(struct strbuf *target, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	sb_printf(target, "%c%s=", memchr(target->data, '?', target->size) ? '&' : '?', name);
-	for (; *value; value++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", *value))
-			sb_char(target, *value);
-		else
-			sb_printf(target, "%%%02X", (unsigned char)*value);
-	}
-}
-
 /* One page into `jobs`; the next page's cursor into `cursor`, "" at the end. */
 static int read_page(struct context *x, int64_t left, char cursor[64], json_t *jobs)
 {
@@ -61,9 +45,7 @@ static int read_page(struct context *x, int64_t left, char cursor[64], json_t *j
 
 	snprintf(count, sizeof(count), "%lld", (long long)(left < PAGE_JOBS ? left : PAGE_JOBS));
 	sb_text(&target, "/v1/jobs");
-	put_parameter(&target, "state", state);
-	put_parameter(&target, "type", type);
-	put_parameter(&target, "queue", queue);
+	filters_put_query(&target);
 	put_parameter(&target, "limit", count);
 	put_parameter(&target, "cursor", cursor[0] ? cursor : NULL);
 	status = ask(x, "GET", sb_string(&target), &response);
@@ -88,7 +70,8 @@ static int run(struct context *x)
 	int status;
 
 	if (x->command.operands.count > 0)
-		return usage(x, "it takes no operands: --state, --type, --queue filter");
+		return usage(
+			x, "it takes no operands: --state, --type, --queue, --tag and --since filter");
 	if (limit_text && !number_parse(limit_text, 1, 10000000, &limit))
 		return usage(x, "--limit takes a number from 1, not '%s'", limit_text);
 	jobs = json_array();
@@ -106,8 +89,10 @@ const struct verb verb_ls = {
 	.operands = "",
 	.summary = "list jobs, the newest first",
 	.examples = "  gather ls --state failed\n"
-		    "  gather ls --type http --limit 1000 -o jsonl\n",
-	.flags = flags,
+		    "  gather ls --type http --limit 1000 -o jsonl\n"
+		    "  gather ls --tag nightly --since 24h\n",
+	.flags = filter_flags,
+	.flags_too = flags,
 	.not_local = "a private daemon has no earlier jobs",
 	.run = run,
 };

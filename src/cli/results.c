@@ -20,6 +20,7 @@ const char *state_name(const struct ga_event *e)
 		return "ready";
 	return e->state == GA_SUCCEEDED ? "succeeded"
 	       : e->state == GA_FAILED  ? "failed"
+	       : e->state == GA_EXPIRED ? "expired"
 					: "cancelled";
 }
 

@@ -48,7 +48,7 @@ int interrupted_status(void)
 	return 128 + (last_signal ? last_signal : SIGINT);
 }
 
-static const char *socket_path(const struct context *x)
+const char *session_socket(const struct context *x)
 {
 	const char *path = x->local ? local_socket(x->local) : x->socket;
 
@@ -57,9 +57,9 @@ static const char *socket_path(const struct context *x)
 	return path && *path ? path : DEFAULT_SOCKET;
 }
 
-static int cannot_connect(const struct context *x, int error)
+int session_unreachable(const struct context *x, int error)
 {
-	const char *path = socket_path(x);
+	const char *path = session_socket(x);
 
 	if (error == -EACCES || error == -EPERM) {
 		say("not allowed to use %s: only its owner and its group may (%s)", path,
@@ -83,8 +83,8 @@ int session_open(struct context *x)
 		if (result != STATUS_OK)
 			return result;
 	}
-	result = ga_client_connect(socket_path(x), &x->client);
-	return result < 0 ? cannot_connect(x, result) : STATUS_OK;
+	result = ga_client_connect(session_socket(x), &x->client);
+	return result < 0 ? session_unreachable(x, result) : STATUS_OK;
 }
 
 void session_close(struct context *x)
@@ -101,18 +101,18 @@ int session_failed(struct context *x, int error)
 	case -EINTR:
 		return interrupted_status();
 	case -EPIPE:
-		say("gatherd at %s closed the connection", socket_path(x));
+		say("gatherd at %s closed the connection", session_socket(x));
 		local_show_log(x->local);
 		return STATUS_UNREACHABLE;
 	case -EPROTO:
-		say("what answers at %s is not gatherd, or another version of it", socket_path(x));
+		say("what answers at %s is not gatherd, or another version of it", session_socket(x));
 		return STATUS_UNREACHABLE;
 	case -EBUSY:
 		say("gatherd at %s has as many clients as it takes (max_connections): try again soon",
-		    socket_path(x));
+		    session_socket(x));
 		return STATUS_REFUSED;
 	case -ETIMEDOUT:
-		say("gatherd at %s did not answer in time", socket_path(x));
+		say("gatherd at %s did not answer in time", session_socket(x));
 		return STATUS_PENDING;
 	case -EMSGSIZE:
 		say("too large: a job or request is at most 1 MiB");

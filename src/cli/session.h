@@ -13,6 +13,8 @@ int interrupted_status(void); /* the exit status that says so */
 /* Connect, starting a private daemon first with --local. An exit status; what went wrong was said. */
 int session_open(struct context *x) GA_MUST_CHECK;
 void session_close(struct context *x);
+const char *session_socket(const struct context *x);         /* where the daemon is looked for */
+int session_unreachable(const struct context *x, int error); /* it isn't there: say so. An exit status */
 /* A call of the library failed with -errno: say why. Its exit status. */
 int session_failed(struct context *x, int error);
 

@@ -30,8 +30,7 @@ struct submit {
 static void put_accepted(const struct context *x, const struct ga_event *e, struct strbuf *out)
 {
 	if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL) {
-		sb_printf(out, "{\"id\":\"%s\",\"state\":\"ready\",\"durability\":\"%s\"}", e->id,
-			  e->durability);
+		sb_printf(out, "{\"id\":\"%s\",\"durability\":\"%s\"}", e->id, e->durability);
 	} else if (x->format != FORMAT_NONE) {
 		sb_text(out, e->id);
 		sb_char(out, '\n');

@@ -8,7 +8,7 @@
 
 _Static_assert(GA_CLIENT_FOREVER == TIME_NEVER, "deadlines are passed on as they are");
 _Static_assert((int)GA_SUCCEEDED == (int)JOB_SUCCEEDED && (int)GA_FAILED == (int)JOB_FAILED &&
-		       (int)GA_CANCELLED == (int)JOB_CANCELLED,
+		       (int)GA_CANCELLED == (int)JOB_CANCELLED && (int)GA_EXPIRED == (int)JOB_EXPIRED,
 	       "final states are the daemon's numbers");
 
 /*

@@ -108,7 +108,7 @@ subtest 'wrong command lines' => sub {
 subtest 'help' => sub {
 	my $did = runs('--help', ['--help'], 0, qr/^Usage: gather/, undef);
 	my @verbs = $did->{out} =~ /^  ([a-z]+) {2,}\S/mg;
-	is_deeply([ sort @verbs ], [qw(bench cancel fetch group limit limits logs ls map pause queues result resume retry run schedule schedules show stats submit types wait why workers)],
+	is_deeply([ sort @verbs ], [qw(attempts backup bench cancel fetch group limit limits logs ls map pause purge queues result resume retry run schedule schedules show stats submit types wait why workers)],
 		'lists each verb');
 	for my $verb (@verbs) {
 		runs("$verb --help", [ $verb, '--help' ], 0, qr/^Usage: gather $verb .*^Examples:\n  \S/sm, undef);

@@ -72,7 +72,7 @@ subtest 'gather.1 has each verb and each flag' => sub {
 	for my $verb (@verbs) {
 		my $part = $of_verb{$verb} // next;
 		my @flags = page_flags($part . $common{'With every verb'} =~ s/Before the verb.*//sr);
-		for my $title ('Of each job', 'Many jobs') {
+		for my $title ('Of each job', 'Many jobs', 'Filters') {
 			push @flags, page_flags($common{$title}) if $part =~ /^ {5}The flags of.*\Q$title\E/m;
 		}
 		is_deeply([sort @flags], [sort(help_flags(output("$build/bin/gather", $verb, '--help')))], "$verb: its flags");
