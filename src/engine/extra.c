@@ -203,22 +203,29 @@ int extra_ensure(struct job *job)
 	return 0;
 }
 
-/* A key may have another holder where jobs come back from a store: a later one, or (unique) one that hasn't finished. */
+/* Where jobs come back from a store, it may have had an earlier holder, whose time is over, or have a later one. */
+static int key_take_over(struct engine *e, struct job_extra *x)
+{
+	const struct span key = span_of_bytes(x->key);
+	const struct job_extra *other = map_get(&e->keys, bytes_hash(x->key), &key);
+
+	if (other && other->job->sequence > x->job->sequence)
+		return 0;
+	if (other)
+		map_take(&e->keys, bytes_hash(x->key), &key);
+	return map_put(&e->keys, bytes_hash(x->key), x);
+}
+
+/* A finished job that comes back leaves its unique key to one that hasn't finished. */
 static int keys_enter(struct engine *e, struct job_extra *x, const struct submission *s)
 {
-	struct job_extra *other;
 	int r = 0;
 
 	if (s->key.size > 0) {
 		x->key = bytes_new(s->key.data, s->key.size);
 		if (!x->key)
 			return -ENOMEM;
-		other = map_get(&e->keys, bytes_hash(x->key), &s->key);
-		if (other && other->job->sequence <
-				     x->job->sequence) /* its time is over, else there were no other */
-			map_take(&e->keys, bytes_hash(x->key), &s->key);
-		if (!other || other->job->sequence < x->job->sequence)
-			r = map_put(&e->keys, bytes_hash(x->key), x);
+		r = key_take_over(e, x);
 	}
 	if (r == 0 && s->unique_key.size > 0) {
 		x->unique_key = bytes_new(s->unique_key.data, s->unique_key.size);

@@ -3,6 +3,7 @@
  *
  *	sim_engine                     the seeds of every check, 10^6 steps; as TAP
  *	sim_engine --release           1,000 seeds, 10^7 steps
+ *	sim_engine --first             those of every check, up to the first failure
  *	sim_engine SEED [STEPS]        one seed, e.g. to replay a failure
  *	sim_engine --tell SEED STEPS   and tell what happens
  *	sim_engine --shrink SEED STEPS leave out what a failure doesn't need, then tell
@@ -114,12 +115,12 @@ static int shrink(uint64_t seed, unsigned long limit)
 	return 1;
 }
 
-static int all(uint64_t seeds, unsigned long steps)
+static int all(uint64_t seeds, unsigned long steps, bool to_first)
 {
 	int failed = 0;
 
 	printf("1..%" PRIu64 "\n", seeds);
-	for (uint64_t seed = 1; seed <= seeds; seed++) {
+	for (uint64_t seed = 1; seed <= seeds && !(to_first && failed); seed++) {
 		printf("# replay: sim_engine %" PRIu64 " %lu\n", seed, steps); /* before it may crash */
 		failed += simulate(seed, steps, NULL, false, true) != NULL;
 	}
@@ -135,9 +136,11 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0); /* what is told stays told, should it crash */
 	if (argc == 1)
-		return all(SEEDS, STEPS);
+		return all(SEEDS, STEPS, false);
 	if (!strcmp(argv[1], "--release"))
-		return all(RELEASE_SEEDS, RELEASE_STEPS);
+		return all(RELEASE_SEEDS, RELEASE_STEPS, false);
+	if (!strcmp(argv[1], "--first"))
+		return all(SEEDS, STEPS, true);
 	if (argc <= at)
 		return 2;
 	if (shrinks)
