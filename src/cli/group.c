@@ -5,13 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE_WAIT "20s"     /* how long the daemon holds a page that has nothing yet */
+#define PAGE_WAIT "5s"      /* how long the daemon holds a page that has nothing yet */
 #define INLINE_MAX "262144" /* bytes of a result; what is longer is asked for by itself */
+#define POST_NS INT64_C(60000000000)
 #define CANCEL_NS INT64_C(5000000000)
 
 static const char *wait_limit;
@@ -53,6 +55,23 @@ static int read_file(const char *name, struct strbuf *text)
 	return n < 0 ? (interrupted() ? interrupted_status() : STATUS_USAGE) : STATUS_OK;
 }
 
+/* Whether it was taken has to be known, or it couldn't be cancelled: an interruption waits for the answer. */
+static int post(struct follow *f, const struct strbuf *text, struct ga_response *ret_response)
+{
+	sigset_t held, before;
+	int result;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, &before);
+	result = ga_client_request(f->x->client, "POST", "/v1/groups?wait=0", text->data,
+				   text->size, ga_client_now() + POST_NS, ret_response);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
 static int hand_over(struct follow *f, const char *name)
 {
 	struct strbuf text = { 0 };
@@ -62,8 +81,7 @@ static int hand_over(struct follow *f, const char *name)
 	if (status == STATUS_OK)
 		status = session_open(f->x);
 	if (status == STATUS_OK) {
-		result = ga_client_request(f->x->client, "POST", "/v1/groups?wait=0", text.data,
-					   text.size, GA_CLIENT_FOREVER, &response);
+		result = post(f, &text, &response);
 		if (result < 0)
 			status = session_failed(f->x, result);
 		else if (response.status >= 400)
@@ -340,8 +358,10 @@ static int follow(struct follow *f)
 			 "/v1/groups/%s/results?follow=true&wait=" PAGE_WAIT
 			 "&inline_max=" INLINE_MAX "&cursor=%llu",
 			 f->id, (unsigned long long)f->cursor);
-		int result = ga_client_request(f->x->client, "GET", target, NULL, 0, f->deadline,
-					       &response);
+		int result = interrupted() && !f->cancelled
+				     ? -EINTR /* between two waits */
+				     : ga_client_request(f->x->client, "GET", target, NULL, 0,
+							 f->deadline, &response);
 
 		if (result == -EINTR && !interrupted())
 			continue;
