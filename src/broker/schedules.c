@@ -327,11 +327,11 @@ static int hand_in(struct broker *b, struct schedule *s, const char *key,
 	return error;
 }
 
-static void note_run(struct schedule *s, const struct job *job, int64_t instant_wall)
+static void note_run(struct schedule *s, const struct submitted *submitted, int64_t instant_wall)
 {
-	s->last_job = job->id;
+	s->last_job = submitted->job->id;
 	s->last_wall = instant_wall;
-	s->runs++;
+	s->runs += !submitted->duplicate;
 	s->owed_wall = 0;
 	free(s->trouble);
 	s->trouble = NULL;
@@ -360,7 +360,7 @@ static void fire(struct broker *b, struct schedule *s, int64_t instant_wall)
 
 	make_key(s, instant_wall, key, sizeof(key));
 	if (hand_in(b, s, key, &submitted, &r) == 0) {
-		note_run(s, submitted.job, instant_wall);
+		note_run(s, &submitted, instant_wall);
 		return;
 	}
 	if (!s->owed_wall)
@@ -378,7 +378,7 @@ int schedule_run(struct broker *b, struct schedule *s, struct submitted *ret_sub
 	error = hand_in(b, s, NULL, ret_submitted, r);
 	if (error < 0)
 		return error;
-	note_run(s, ret_submitted->job, b->now + b->wall_offset);
+	note_run(s, ret_submitted, b->now + b->wall_offset);
 	save(b, s);
 	return 0;
 }

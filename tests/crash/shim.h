@@ -27,6 +27,10 @@ void shim_write_record(enum shim_op op, uint64_t file, uint64_t offset, uint64_t
 uint64_t shim_sync_begin(int fd, uint64_t file);
 void shim_problem(const char *what);
 
+/* ---- the clock ---- */
+bool shim_clock_is_set(void);    /* a test moves it */
+int64_t shim_clock_offset(void); /* of the wall clock, in ns */
+
 /* ---- faults ---- */
 enum shim_calls {
 	CALLS_OPEN = 1,

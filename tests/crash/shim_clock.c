@@ -31,6 +31,16 @@ __attribute__((constructor)) static void set_up(void)
 	syscall(SYS_close, fd);
 }
 
+bool shim_clock_is_set(void)
+{
+	return offset != &none;
+}
+
+int64_t shim_clock_offset(void)
+{
+	return *offset;
+}
+
 SHIM_EXPORT int clock_gettime(clockid_t clock, struct timespec *ret_time)
 {
 	int r = (int)syscall(SYS_clock_gettime, clock, ret_time);

@@ -238,6 +238,18 @@ subtest 'a job that is refused for now is handed in again' => sub {
 	$daemon->stop;
 };
 
+subtest 'without a store they live as long as the broker' => sub {
+	my $daemon = Gather::Daemon->new(workers => 1, store => 'none')->start;
+
+	is((put($daemon, 'memory', { schedule => { every => '1s' }, job => job('memory') }))[0], 201, 'one is defined');
+	ok(poll_until(sub { jobs($daemon, 'memory') >= 2 }), 'it runs');
+	is((jobs($daemon, 'memory'))[0]{durability}, 'memory', 'in memory');
+	is((put($daemon, 'x', { schedule => { every => '1h' }, job => { type => 'noop', durability => 'fsync' } }))[0], 422,
+		'nothing that needs a store is taken');
+	is((ask($daemon, 'DELETE', '/v1/schedules/memory'))[0], 200, 'it is removed');
+	$daemon->stop;
+};
+
 subtest 'by lines and by the command' => sub {
 	my $daemon = Gather::Daemon->new(workers => 1)->start;
 	my $lines = Gather::Lines->new($daemon->socket);
