@@ -1,0 +1,120 @@
+# Gather::Torture: what the trials of tests/crash have in common: a daemon that is restarted at once whatever dies, processes
+# that die, and the verdict of the ledger at the end.
+#
+#	my ($daemon, $ledger) = torture_daemon(workers => 2);
+#	$daemon->start; $ledger->produce($daemon->socket, rate => 1000);
+#	kill_noted($ledger, $pid => 'worker');
+#	my ($figures, @wrong) = verdict($daemon, $ledger);
+#	report('kills-worker', \@wrong, 'nothing is lost', %$figures);
+package Gather::Torture;
+use strict;
+use warnings;
+use Exporter qw(import);
+use Gather::Daemon qw(poll_until);
+use Gather::Ledger;
+use Test::More;
+use Time::HiRes qw(time);
+
+our @EXPORT_OK = qw(torture_daemon children is_gone kill_noted verdict report wait_until_back);
+
+use constant BACK_LIMIT => 30;
+
+# A daemon with a ledger; options as Gather::Daemon takes them, `env` too.
+sub torture_daemon {
+	my (%options) = @_;
+	my $ledger = Gather::Ledger->new;
+	my $daemon = Gather::Daemon->new(
+		$ledger->conf(
+			workers               => 2,
+			broker_restarts       => 1_000_000,
+			broker_restart_window => '1s',
+			worker_restarts       => 1_000_000,
+			worker_restart_window => '1s',
+			restart_delay         => '1ms',
+			restart_delay_max     => '5ms',
+			log_level             => 'info',
+			%options
+		)
+	);
+	return ($daemon, $ledger);
+}
+
+# Direct children of the supervisor: { pid => [role, slot] }.
+sub children {
+	my ($daemon) = @_;
+	my $pid = $daemon->pid // return {};
+	my %found;
+
+	open my $in, '<', "/proc/$pid/task/$pid/children" or return {};
+	for my $child (split ' ', <$in> // '') {
+		Gather::Daemon::command_line($child) =~ /--role (\w+) --slot (\d+)/ and $found{$child} = [$1, $2];
+	}
+	return \%found;
+}
+
+sub is_gone {
+	my ($pid) = @_;
+	open my $in, '<', "/proc/$pid/stat" or return 1;
+	return (<$in> // '') =~ /^\d+ \(.*\) [ZX]/s;
+}
+
+# kill -9 of these, { pid => role }, and a note of it.
+sub kill_noted {
+	my ($ledger, %role) = @_;
+	my $sent = Gather::Ledger::now();
+
+	kill KILL => $_ for keys %role;
+	for my $pid (keys %role) {
+		poll_until(sub { is_gone($pid) }, 10) or die "process $pid outlives kill -9\n";
+		$ledger->death($pid, $sent, $role{$pid});
+	}
+	return;
+}
+
+# Seconds until a job was accepted again, after $before of them.
+sub wait_until_back {
+	my ($daemon, $ledger, $before) = @_;
+	my $start = time;
+
+	poll_until(
+		sub {
+			die 'gatherd has ended: ' . ($daemon->wait_exit(0) // '?') . "\n" if is_gone($daemon->pid);
+			return $ledger->progress->{promises} > $before;
+		},
+		BACK_LIMIT
+	) or die "no job was accepted within @{[BACK_LIMIT]} s\n";
+	return time - $start;
+}
+
+# No more new jobs; what is said of the old ones once all have ended; then the daemon is stopped. (figures, what is wrong)
+sub verdict {
+	my ($daemon, $ledger, $patience) = @_;
+	my (%figures, @wrong);
+
+	push @wrong, 'submissions stay without an answer: ' . $ledger->complaint unless $ledger->settle;
+	if ($daemon->pid && !is_gone($daemon->pid)) {
+		$ledger->deaths_of_log($daemon->log_text);
+		my ($judged, @broken) = $ledger->judge($daemon->socket, $patience);
+		%figures = %$judged;
+		push @wrong, @broken;
+		my $status = $daemon->stop // 'none';
+		push @wrong, "told to stop it ended with $status" if $status ne '0';
+	} else {
+		push @wrong, 'there is no daemon any more';
+	}
+	return (\%figures, @wrong);
+}
+
+# One test, and a line of figures: what `make torture` sums up.
+sub report {
+	my ($name, $wrong, $text, @figures) = @_;
+	my @shown;
+
+	diag($_) for @$wrong;
+	ok(!@$wrong, $text);
+	push @shown, shift(@figures) . '=' . (shift(@figures) // 0) while @figures;
+	diag("figures $name @shown");
+	return !@$wrong;
+}
+
+1;
