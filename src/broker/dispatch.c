@@ -1,6 +1,7 @@
 #include "dispatch.h"
 #include "engine_durable.h"
 #include "engine_groups.h"
+#include "failpoint.h"
 #include "group_desk.h"
 #include "group_inputs.h"
 #include "job_row.h"
@@ -242,6 +243,7 @@ static void acknowledge(struct broker *b, struct peer_name worker, uint64_t toke
 {
 	struct acks *acks = acks_for(b, worker);
 
+	FAILPOINT("broker.before_result_ack");
 	if (!acks || record_put_token(&acks->tokens, token) < 0)
 		log_error("no memory to acknowledge a result of worker %u", worker.slot);
 }
@@ -259,6 +261,7 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 					       .meta = r->result.meta,
 					       .body = r->result.body };
 
+	FAILPOINT("broker.before_result");
 	int error = engine_result(broker_engine(b), from.slot, &result);
 
 	if (error == -ENOMEM) {
@@ -457,6 +460,7 @@ static void send_job(struct broker *b, const struct job *job, struct span args)
 {
 	struct buf own = BUF_INIT;
 
+	FAILPOINT("broker.before_dispatch");
 	if (GA_UNLIKELY(job_options(b, job)->calls_webhook))
 		args = webhook_sign_call(b, args, &own);
 	if (!inputs_take(b, job, args))

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "engine_durable.h"
 #include "engine_groups.h"
+#include "failpoint.h"
 #include "group_row.h"
 #include "job_row.h"
 #include "log.h"
@@ -293,8 +294,10 @@ static void hand_over(struct keep *k, uint64_t engine_number)
 	if (engine_number)
 		k->engine_sealed = engine_number;
 	list_push_back(&k->under_way, &batch->mates);
+	FAILPOINT("broker.before_save");
 	store_commit(k->broker->store, batch->changes, batch->number,
 		     batch->sync ? STORE_SYNC : STORE_WRITE);
+	FAILPOINT("broker.after_save");
 }
 
 bool keep_is_idle(const struct broker *b)
@@ -330,6 +333,7 @@ static void on_commit(void *arg, const struct store_commit *commit)
 	struct keep *k = arg;
 	struct broker *b = k->broker;
 
+	FAILPOINT("broker.before_answer");
 	if (commit->error < 0) {
 		fail(k, commit->error);
 		return;

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "failpoint.h"
 #include "memory_file.h"
 #include "state.h"
 #include <errno.h>
@@ -206,6 +207,7 @@ static void worker_died(struct supervisor *s, struct child *c, int status, int64
 	else if (is_own_fault(c, status))
 		m.token = atomic_load_explicit(&c->page->on_cpu, memory_order_relaxed);
 	death_log(c, status, m.token);
+	FAILPOINT("supervisor.before_telling");
 	child_send(&s->broker, &m);
 	if (was_ready) /* jobs come to registered ones only */
 		c->death = m;

@@ -64,6 +64,7 @@ char **spawn_environment(char *const all[])
 		"CMOCKA_",
 		"LD_PRELOAD=",
 		"GATHER_TEST_",
+		"GATHER_FAILPOINT=",
 	};
 	size_t count = 0, kept = 0;
 	char **environment;

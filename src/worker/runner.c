@@ -1,6 +1,7 @@
 #include "runner_internal.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "progress.h"
 #include <assert.h>
@@ -216,6 +217,7 @@ void runner_take(struct runner *r, uint64_t token, const struct record_job *reco
 	job->id = record->id;
 	job->attempt = record->attempt;
 	job->timeout_ms = record->timeout_ms;
+	FAILPOINT("worker.before_start");
 	if (GA_UNLIKELY(r->draining)) {
 		attempt_end_unrun(job, OUTCOME_RETURNED);
 		return;
@@ -250,6 +252,7 @@ void runner_cancel(struct runner *r, uint64_t token)
 
 void runner_acknowledge(struct runner *r, struct span tokens)
 {
+	FAILPOINT("worker.before_forgetting");
 	for (size_t i = 0; i < tokens.size / sizeof(uint64_t); i++) {
 		uint64_t token = record_token(tokens, i);
 		struct ga_job *job = map_get(&r->attempts, token_hash(token), &token);

@@ -2,6 +2,7 @@
 
 #include "charge.h"
 #include "clock.h"
+#include "failpoint.h"
 #include "progress.h"
 #include "text.h"
 #include <errno.h>
@@ -169,7 +170,9 @@ void attempt_report(struct ga_job *job)
 		}
 	}
 	progress_flush(job);
+	FAILPOINT("worker.before_result");
 	r->send(r->arg, &record);
+	FAILPOINT("worker.after_result");
 	if (result->outcome == OUTCOME_ABANDONED && job->state == ATTEMPT_ENDED)
 		send_slot_freed(job); /* it ended before this broker knew of it */
 }

@@ -34,6 +34,7 @@ struct produce {
 	const char *socket, *directory;
 	uint64_t seed, first, count; /* numbers: first .. first + count - 1 at most */
 	uint64_t window, rate;       /* unanswered at once; a second */
+	uint64_t fsync_percent; /* the others: write */
 	uint64_t keyed_percent, result_percent, repeat_percent;
 	uint64_t longest_ms; /* that a job takes */
 
@@ -97,7 +98,7 @@ static int submit(struct produce *p, uint64_t number, uint64_t tag)
 					 .tag = tag,
 					 .want_accepted = true,
 					 .want_result = (mix >> 16) % 100 < p->result_percent };
-	const char *durability = (mix >> 32) % 4 ? "fsync" : "write";
+	const char *durability = (mix >> 32) % 100 < p->fsync_percent ? "fsync" : "write";
 
 	snprintf(args, sizeof(args), "{\"n\":%llu,\"after\":\"%lldus\"}", (unsigned long long)number,
 		 slow ? (long long)((mix >> 40) % (p->longest_ms * 1000 + 1)) : 0LL);
@@ -113,7 +114,7 @@ static int submit(struct produce *p, uint64_t number, uint64_t tag)
 /* New numbers, their intents on the disk before the daemon hears of them. */
 static int submit_new(struct produce *p, size_t count)
 {
-	struct ledger_entry intents[BATCH];
+	struct ledger_entry intents[BATCH] = { 0 };
 
 	for (size_t i = 0; i < count; i++)
 		intents[i] = (struct ledger_entry){ .time = ledger_now(),
@@ -329,6 +330,7 @@ static void options_read(struct produce *p, int argc, char *argv[])
 		{ "count", offsetof(struct produce, count) },
 		{ "window", offsetof(struct produce, window) },
 		{ "rate", offsetof(struct produce, rate) },
+		{ "fsync", offsetof(struct produce, fsync_percent) },
 		{ "keyed", offsetof(struct produce, keyed_percent) },
 		{ "results", offsetof(struct produce, result_percent) },
 		{ "repeats", offsetof(struct produce, repeat_percent) },
@@ -355,6 +357,7 @@ int ledger_produce(int argc, char *argv[])
 			     .count = 1000000,
 			     .window = 512,
 			     .rate = 1000,
+			     .fsync_percent = 75,
 			     .keyed_percent = 60,
 			     .result_percent = 20,
 			     .repeat_percent = 5,

@@ -24,6 +24,9 @@ use constant PROGRESS => qw(promises intents unknown refused connects done);
 sub program { return abs_path(Gather::Daemon::build()) . '/tests/crash/ledger' }
 sub plugin  { return abs_path(Gather::Daemon::build()) . '/tests/workers/ledger.so' }
 
+# To be preloaded: see tests/crash/shim_log.h.
+sub shim { return abs_path(Gather::Daemon::build()) . '/tests/crash/libshim.so' }
+
 # Nanoseconds, as the ledger counts.
 sub now { return int(clock_gettime(CLOCK_MONOTONIC) * 1e9) }
 

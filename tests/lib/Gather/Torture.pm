@@ -15,7 +15,7 @@ use Gather::Ledger;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(torture_daemon children is_gone kill_noted verdict report wait_until_back);
+our @EXPORT_OK = qw(torture_daemon children is_gone kill_noted kill_family verdict report wait_until_back);
 
 use constant BACK_LIMIT => 30;
 
@@ -67,6 +67,24 @@ sub kill_noted {
 	for my $pid (keys %role) {
 		poll_until(sub { is_gone($pid) }, 10) or die "process $pid outlives kill -9\n";
 		$ledger->death($pid, $sent, $role{$pid});
+	}
+	return;
+}
+
+# The supervisor dies, and with it its children; $then follows on their heels. at_once: all of them by a signal of their own.
+sub kill_family {
+	my ($daemon, $ledger, $then, $at_once) = @_;
+	my $all = children($daemon);
+	my $sent = Gather::Ledger::now();
+
+	if ($at_once) {
+		kill KILL => $_ for sort { rand() <=> 0.5 } $daemon->pid, keys %$all;
+	}
+	$daemon->kill9;
+	$then->() if $then;
+	for my $pid (keys %$all) {
+		poll_until(sub { is_gone($pid) }, 10) or die "$all->{$pid}[0] $pid outlives its supervisor\n";
+		$ledger->death($pid, $sent, $all->{$pid}[0]);
 	}
 	return;
 }
