@@ -272,11 +272,17 @@ static bool is_same(const struct sqlite *q, const char *name, const struct stat 
 
 int check_in_place(struct sqlite *q)
 {
+	const char *missing = NULL;
+
 	if (!q->opened)
 		return 0;
 	if (!is_same(q, STORE_FILE, &q->file))
-		return sqlite_why(q, -ESTALE, "%s was removed or replaced under way", STORE_FILE);
-	if (!is_same(q, STORE_WAL, &q->wal))
-		return sqlite_why(q, -ESTALE, "%s was removed or replaced under way", STORE_WAL);
-	return 0;
+		missing = STORE_FILE;
+	else if (!is_same(q, STORE_WAL, &q->wal))
+		missing = STORE_WAL;
+	else if (!is_same(q, STORE_MARK, &q->mark))
+		missing = STORE_MARK;
+	if (!missing)
+		return 0;
+	return sqlite_why(q, -ESTALE, "%s was removed or replaced under way", missing);
 }

@@ -374,7 +374,7 @@ static int boot_find(struct sqlite *q, const char *id, int64_t *ret_last)
 		return sqlite_failed(q, STORE_FILE);
 	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
 		*ret_last = MAX(*ret_last, sqlite3_column_int64(st, 0));
-		if (sqlite3_column_bytes(st, 1) != (int)strlen(id) ||
+		if (!id[0] || sqlite3_column_bytes(st, 1) != (int)strlen(id) ||
 		    memcmp(sqlite3_column_blob(st, 1), id, strlen(id)) != 0)
 			continue;
 		q->boot = sqlite3_column_int64(st, 0);
@@ -405,7 +405,7 @@ static int boot_insert(struct sqlite *q, const char *id)
 	return r;
 }
 
-/* The number of this boot, given if it is new. */
+/* The number of this boot, given if it is new. Where boots have no id, each start is one. */
 static int boot_note(struct sqlite *q)
 {
 	char id[64];
@@ -493,7 +493,8 @@ static int recovered_settle(struct sqlite *q)
 	if (r >= 0)
 		r = mark_begin(q);
 	if (r >= 0 && (fstatat(q->directory, STORE_FILE, &q->file, AT_SYMLINK_NOFOLLOW) < 0 ||
-		       fstatat(q->directory, STORE_WAL, &q->wal, AT_SYMLINK_NOFOLLOW) < 0))
+		       fstatat(q->directory, STORE_WAL, &q->wal, AT_SYMLINK_NOFOLLOW) < 0 ||
+		       fstat(q->mark_fd, &q->mark) < 0))
 		r = sqlite_why(q, -errno, "%s: %s", STORE_FILE, strerror(errno));
 	if (r < 0)
 		return r;

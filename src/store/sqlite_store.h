@@ -43,7 +43,7 @@ struct sqlite {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int directory, lock, mark_fd;
-	struct stat file, wal; /* as opened: both must stay where they are */
+	struct stat file, wal, mark; /* as opened: they must stay where they are */
 	bool opened, dead, full_sync;
 	int64_t boot;                     /* the number of this boot of the machine */
 	int64_t boot_wall, boot_boottime; /* when it was first seen */

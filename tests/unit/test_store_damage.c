@@ -549,7 +549,7 @@ static void refusal_changes_nothing(void **state)
 static void a_file_that_is_taken_away_under_way_is_noticed(void **state)
 {
 	(void)state;
-	for (int i = DB; i <= WAL; i++) {
+	for (int i = 0; i < FILES; i++) {
 		struct store_job job = rig_job(1);
 		struct store_batch *batch;
 
