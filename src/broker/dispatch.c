@@ -407,19 +407,24 @@ void dispatch_drain(struct broker *b)
 	}
 }
 
+/* One turn of the engine, with what it is told before. Whether there was anything. */
+static bool run_engine(struct broker *b)
+{
+	bool settled = inputs_settle(b), fed = groups_feed(b);
+	size_t count;
+	const struct action *actions = engine_run(b->engine, &count);
+
+	for (size_t i = 0; i < count; i++)
+		act(b, &actions[i]);
+	engine_reap(b->engine);
+	webhooks_flush(b);
+	return settled || fed || count > 0;
+}
+
 void dispatch_actions(struct broker *b)
 {
-	const struct action *actions;
-	size_t count;
-
-	while (inputs_settle(b) | groups_feed(b) |
-	       ((actions = engine_run(b->engine, &count)), count > 0)) {
-		for (size_t i = 0; i < count; i++)
-			act(b, &actions[i]);
-		engine_reap(b->engine);
-		webhooks_flush(b);
-	}
-	engine_reap(b->engine);
+	while (run_engine(b))
+		;
 	groups_flush(b);
 	send_acks(b);
 }

@@ -139,14 +139,25 @@ struct tour {
 	size_t place_size;
 };
 
-static size_t place_add(struct tour *t, const char *format, const char *key, size_t index)
+/* Where the place ended before. */
+static size_t place_grew(struct tour *t, int by)
 {
-	size_t before = t->place_size, room = sizeof(t->place) - before;
-	int size = key ? snprintf(t->place + before, room, ".%s", key)
-		       : snprintf(t->place + before, room, format, index);
+	size_t before = t->place_size;
 
-	t->place_size = MIN(before + (size_t)MAX(size, 0), sizeof(t->place) - 1);
+	t->place_size = MIN(before + (size_t)MAX(by, 0), sizeof(t->place) - 1);
 	return before;
+}
+
+static size_t place_add_key(struct tour *t, const char *key)
+{
+	return place_grew(t, snprintf(t->place + t->place_size, sizeof(t->place) - t->place_size,
+				      ".%s", key));
+}
+
+static size_t place_add_index(struct tour *t, size_t index)
+{
+	return place_grew(t, snprintf(t->place + t->place_size, sizeof(t->place) - t->place_size,
+				      "[%zu]", index));
 }
 
 static void place_cut(struct tour *t, size_t size)
@@ -191,7 +202,7 @@ static int tour_object(struct tour *t, const json_t *object)
 
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
-		size_t before = place_add(t, NULL, key, 0);
+		size_t before = place_add_key(t, key);
 		int error = tour_value(t, value);
 
 		place_cut(t, before);
@@ -213,7 +224,7 @@ static int tour_value(struct tour *t, const json_t *value)
 	if (json_is_object(value))
 		return tour_object(t, value);
 	for (size_t i = 0; i < json_array_size(value); i++) {
-		size_t before = place_add(t, "[%zu]", NULL, i);
+		size_t before = place_add_index(t, i);
 		int error = tour_value(t, json_array_get(value, i));
 
 		place_cut(t, before);
