@@ -75,15 +75,13 @@ static int refuse_op(struct refusal *r)
 	return refuse(r, 422, "unknown_op", "op", "op takes one of %s", known);
 }
 
-static int find_op(const char *name, const struct op **ret_op, struct refusal *r)
+static const struct op *find_op(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_SIZE(ops); i++) {
-		if (strcmp(ops[i].name, name) == 0) {
-			*ret_op = &ops[i];
-			return 0;
-		}
+		if (strcmp(ops[i].name, name) == 0)
+			return &ops[i];
 	}
-	return refuse_op(r);
+	return NULL;
 }
 
 /* What the verb takes besides the id, as a query. What it doesn't take is told, not passed over. */
@@ -141,11 +139,10 @@ int op_read(const json_t *line, struct op_request *ret_request, struct refusal *
 {
 	const char *id = json_string_value(json_object_get(line, "id"));
 	struct op_request *q = ret_request;
-	const struct op *op = NULL;
-	int error = find_op(json_string_value(json_object_get(line, "op")), &op, r);
+	const struct op *op = find_op(json_string_value(json_object_get(line, "op")));
 
-	if (error != 0)
-		return error;
+	if (!op)
+		return refuse_op(r);
 	if ((op->takes & TAKES_ID) && (!id || strlen(id) > OP_ID_MAX || strchr(id, '/')))
 		return refuse(r, 422, "missing_field", "id",
 			      "op \"%s\" takes the id or the name of what it is about: {\"op\": \"%s\", \"id\": \"...\"}",

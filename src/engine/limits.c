@@ -17,7 +17,7 @@ static void key_release(struct engine *e, struct limit_key *key);
 static void key_free(struct engine *e, struct limit_key *key);
 static int gate_acquire(struct engine *e, enum limit_kind kind, struct span name,
 			struct gate **ret_gate);
-static void gate_use(struct gate *g);
+static void gate_uses(struct gate *g, int change);
 static void gate_unuse(struct engine *e, struct gate *g);
 static void set_default(struct engine *e, enum limit_kind kind, const struct limit *limit);
 static void gate_adjust(struct engine *e, struct gate *g, const struct limit *limit);
@@ -143,13 +143,8 @@ int engine_set_limit(struct engine *e, enum limit_kind kind, struct span name, c
 	r = gate_acquire(e, kind, name, &g);
 	if (r < 0)
 		return r;
-	if (g->own != !!limit) {
-		g->own = limit;
-		if (limit)
-			gate_use(g);
-		else
-			gate_unuse(e, g); /* not the last use: there is the one of this call */
-	}
+	gate_uses(g, !!limit - g->own);
+	g->own = limit;
 	gate_adjust(e, g, limit ? limit : &e->default_limits[kind]);
 	gate_unuse(e, g);
 	return 0;
@@ -163,7 +158,7 @@ int engine_pause(struct engine *e, enum limit_kind kind, struct span name)
 	if (r < 0)
 		return r;
 	if (!g->paused) {
-		gate_use(g);
+		gate_uses(g, 1);
 		g->paused = true;
 		gate_settle(e, g);
 	}
@@ -257,12 +252,12 @@ static int gate_acquire(struct engine *e, enum limit_kind kind, struct span name
 	return 0;
 }
 
-static void gate_use(struct gate *g)
+/* While the caller has one: so the last isn't among them. */
+static void gate_uses(struct gate *g, int change)
 {
-	if (g->kind == LIMIT_QUEUE)
-		queue_of(g)->users++;
-	else
-		key_of(g)->users++;
+	uint64_t *users = g->kind == LIMIT_QUEUE ? &queue_of(g)->users : &key_of(g)->users;
+
+	*users += (uint64_t)change;
 }
 
 static void gate_unuse(struct engine *e, struct gate *g)
