@@ -1,5 +1,6 @@
 #include "fields.h"
 #include "clock.h"
+#include "field_retries.h"
 #include "json_write.h"
 #include "limit_key.h"
 #include "text.h"
@@ -111,37 +112,16 @@ static const struct row rows[] = {
 	  read_traceparent },
 };
 
-enum retry_field {
-	RETRY_MAX,
-	RETRY_INITIAL,
-	RETRY_FACTOR,
-	RETRY_MAXIMUM,
-	RETRY_JITTER,
-	RETRY_COUNT
-};
-
-static const struct ga_param retry_params[RETRY_COUNT] = {
-	[RETRY_MAX] = { "max", GA_INTEGER, 0, "5", 0, 1000, NULL, NULL, "further attempts" },
-	[RETRY_INITIAL] = { "initial", GA_DURATION, 0, "\"1s\"", 0, 86400, "s", NULL,
-			    "wait before the first retry" },
-	[RETRY_FACTOR] = { "factor", GA_NUMBER, 0, "2", 1, 100, NULL, NULL, "growth of the wait" },
-	[RETRY_MAXIMUM] = { "maximum", GA_DURATION, 0, "\"1h\"", 0, 2592000, "s", NULL, "longest wait" },
-	[RETRY_JITTER] = { "jitter", GA_NUMBER, 0, "0.2", 0, 1, NULL, NULL, "random part of the wait" },
-};
-
-static const struct retry_policy default_retries = {
-	.max = 5, .initial_ms = 1000, .maximum_ms = 3600 * 1000, .factor = 2, .jitter = 0.2F
-};
-
 void fields_defaults(struct job_fields *ret_fields)
 {
 	memset(ret_fields, 0, offsetof(struct job_fields, queue));
 	ret_fields->timeout_ms = 30000;
-	ret_fields->retries = default_retries;
+	ret_fields->retries = retries_default;
 }
 
 void fields_done(struct job_fields *f)
 {
+	json_decref(GA_TAKE_PTR(f->object));
 	bytes_unref(GA_TAKE_PTR(f->kept));
 	bytes_unref(GA_TAKE_PTR(f->kept_in_memory));
 	bytes_unref(GA_TAKE_PTR(f->webhook));
@@ -275,18 +255,31 @@ int fields_read(const json_t *object, bool whole, struct job_fields *ret_fields,
 		return error;
 	}
 	if (keeps >= KEEP_DURABLE)
-		f.kept = members_kept(object, KEEP_DURABLE);
-	if (keeps >= KEEP_ALWAYS)
-		f.kept_in_memory = members_kept(object, KEEP_ALWAYS);
+		f.object = json_incref((json_t *)(uintptr_t)object);
+	f.keeps_in_memory = keeps >= KEEP_ALWAYS;
 	if (f.key_size > 0)
 		digest_fields(object, f.digest);
 	*ret_fields = f;
 	return 0;
 }
 
+/* A batch asks for the same text again and again. */
+static const struct bytes *kept_text(const struct job_fields *fields, bool durable)
+{
+	struct job_fields *f =
+		(struct job_fields *)(uintptr_t)fields; /* only what can be made anew changes */
+	struct bytes **text = durable ? &f->kept : &f->kept_in_memory;
+
+	if (!f->object || (!durable && !f->keeps_in_memory))
+		return NULL;
+	if (!*text)
+		*text = members_kept(f->object, durable ? KEEP_DURABLE : KEEP_ALWAYS);
+	return *text;
+}
+
 void fields_options(const struct job_fields *f, bool durable, bool waits, struct buf *out)
 {
-	const struct bytes *kept = durable ? f->kept : f->kept_in_memory;
+	const struct bytes *kept = kept_text(f, durable);
 	bool no_retries = durable && waits && !f->has_retries;
 
 	if (!kept && !no_retries)
@@ -372,67 +365,10 @@ static int read_deadline(const json_t *value, struct job_fields *f, struct refus
 	return 0;
 }
 
-static const struct ga_param *find_retry(const char *name)
-{
-	for (size_t i = 0; i < RETRY_COUNT; i++) {
-		if (strcmp(retry_params[i].name, name) == 0)
-			return &retry_params[i];
-	}
-	return NULL;
-}
-
-static int check_retries(const json_t *object, struct refusal *r)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
-		const struct ga_param *param = find_retry(key);
-		char field[64];
-
-		snprintf(field, sizeof(field), "retries.%.40s", key);
-		if (!param)
-			return refuse(r, 422, "unknown_field", field,
-				      "unknown field \"%s\": known are max initial factor maximum jitter",
-				      field);
-		int error = param_check(param, "retries.", value, r);
-
-		if (error < 0)
-			return error;
-	}
-	return 0;
-}
-
 static int read_retries(const json_t *value, struct job_fields *f, struct refusal *r)
 {
-	struct retry_policy *p = &f->retries;
-	const json_t *v;
-
 	f->has_retries = true;
-	if (json_is_integer(value)) {
-		p->max = (uint16_t)json_integer_value(value);
-		return param_check(&retry_params[RETRY_MAX], "retries.", value, r);
-	}
-	if (!json_is_object(value))
-		return refuse(r, 422, "bad_field", "retries",
-			      "retries takes a number from 0 to 1000, or an object like "
-			      "{\"max\": 5, \"initial\": \"1s\", \"factor\": 2}");
-	int error = check_retries(value, r);
-
-	if (error < 0)
-		return error;
-	if ((v = json_object_get(value, "max")))
-		p->max = (uint16_t)json_integer_value(v);
-	if ((v = json_object_get(value, "initial")))
-		p->initial_ms = as_ms(param_duration(v));
-	if ((v = json_object_get(value, "factor")))
-		p->factor = (float)json_number_value(v);
-	if ((v = json_object_get(value, "maximum")))
-		p->maximum_ms = as_ms(param_duration(v));
-	if ((v = json_object_get(value, "jitter")))
-		p->jitter = (float)json_number_value(v);
-	return 0;
+	return retries_read(value, &f->retries, r);
 }
 
 static int read_durability(const json_t *value, struct job_fields *f, struct refusal *r GA_UNUSED)

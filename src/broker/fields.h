@@ -31,8 +31,10 @@ struct job_fields {
 	int64_t delay;                   /* from acceptance; 0: none */
 	int64_t run_at_wall;             /* 0: none */
 	int64_t deadline, deadline_wall; /* from acceptance, or an instant; 0: none */
-	struct bytes *kept; /* JSON members, separated by commas, for fields_options(); NULL: none */
-	struct bytes *kept_in_memory; /* of them, those that the engine doesn't know */
+	json_t *object;       /* they were read from, if something of it is kept with the job */
+	bool keeps_in_memory; /* also with one that is kept in memory alone */
+	struct bytes *kept; /* what is: JSON members, separated by commas; made when it is asked for */
+	struct bytes *kept_in_memory; /* of them, those that the engine doesn't know; likewise */
 	struct bytes *webhook;        /* URL; NULL: none */
 	bool calls_webhook;           /* it is the call of one: the daemon's own */
 	struct bytes *tags;           /* as the store has them: "\na\nb\n"; NULL: none */
