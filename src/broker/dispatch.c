@@ -407,10 +407,10 @@ void dispatch_drain(struct broker *b)
 	}
 }
 
-/* One turn of the engine, with what it is told before. Whether there was anything. */
+/* Whether there was anything to do, so that there may be more. What the engine does may make room for members of maps. */
 static bool run_engine(struct broker *b)
 {
-	bool settled = inputs_settle(b), fed = groups_feed(b);
+	bool settled = inputs_settle(b), fed;
 	size_t count;
 	const struct action *actions = engine_run(b->engine, &count);
 
@@ -418,6 +418,7 @@ static bool run_engine(struct broker *b)
 		act(b, &actions[i]);
 	engine_reap(b->engine);
 	webhooks_flush(b);
+	fed = groups_feed(b);
 	return settled || fed || count > 0;
 }
 
