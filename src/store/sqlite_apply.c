@@ -212,7 +212,7 @@ static int job_insert(struct applying *a, const struct store_job *job, struct va
 	struct sqlite *q = a->q;
 	int r;
 
-	if (a->refuse_first)
+	if (a->refuse_first && !job->follows)
 		return refuse(a, job->sequence, STORE_NO_SPACE);
 	r = job->key.size ? job_take_key(a, job) : 0;
 	if (r != 0)

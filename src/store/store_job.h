@@ -35,6 +35,7 @@ struct store_job {
 	uint64_t group;   /* (once) sequence of the group that it is a member of; 0: none */
 	uint32_t member;  /* (once) its place there, from 0 */
 	struct store_due deadline; /* (once) */
+	bool follows; /* of the first save: from what is kept, so that want of space doesn't refuse it */
 
 	enum job_state state;
 	bool cancelling;

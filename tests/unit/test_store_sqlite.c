@@ -285,7 +285,7 @@ static void an_empty_synced_batch_syncs_what_was_written(void **state)
 static void first_saves_are_refused_below_the_reserve(void **state)
 {
 	struct rig *rig = *state;
-	struct store_job job = rig_job(1), other = rig_job(2);
+	struct store_job job = rig_job(1), other = rig_job(2), following = rig_job(4);
 	struct store_group group = { .id = rig_id(3), .sequence = 3, .state = JOB_RUNNING };
 	struct store_batch *batch;
 	struct store_facts facts;
@@ -302,12 +302,17 @@ static void first_saves_are_refused_below_the_reserve(void **state)
 	assert_int_equal(store_save_job(batch, &job, false), 0);
 	assert_int_equal(store_save_job(batch, &other, true), 0);
 	assert_int_equal(store_save_group(batch, &group, true), 0);
+	following.follows = true; /* from the end of the first */
+	assert_int_equal(store_save_job(batch, &following, true), 0);
 	rig_commit(rig, batch);
 	assert_int_equal(rig->refusal_count, 2);
 	assert_true(rig->refusals[0].sequence == 2 && rig->refusals[0].why == STORE_NO_SPACE);
 	assert_true(rig->refusals[1].sequence == 3 && rig->refusals[1].why == STORE_NO_SPACE);
 	rig_read_sequence(rig, 1, &answer);
 	assert_int_equal(answer.jobs[0].state, JOB_SUCCEEDED);
+	answer_done(&answer);
+	rig_read_sequence(rig, 4, &answer);
+	assert_int_equal(answer.job_count, 1);
 	answer_done(&answer);
 }
 
