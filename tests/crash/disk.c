@@ -72,6 +72,10 @@ void disk_apply(struct disk *d, const char *base, const struct shim_record *r)
 	case SHIM_EXTEND:
 		change_file(d, r);
 		break;
+	case SHIM_FOUND: /* who made it was killed before it could say so */
+		if (!file_of(d, r->file))
+			move_name(d, r);
+		break;
 	case SHIM_CREATE:
 	case SHIM_LINK:
 	case SHIM_RENAME:
@@ -131,7 +135,7 @@ static void move_name(struct disk *d, const struct shim_record *r)
 	const char *data = (const char *)(r + 1);
 	struct disk_file *f = NULL;
 
-	if (r->op == SHIM_CREATE) {
+	if (r->op == SHIM_CREATE || r->op == SHIM_FOUND) {
 		f = calloc(1, sizeof(*f));
 		if (!f)
 			errx(2, "no memory");

@@ -1,5 +1,6 @@
 #include "disk_parts.h"
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,8 @@ static void file_write(int dir, const char *path, const char *bytes, size_t size
 {
 	int fd = openat(dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+	if (fd < 0 && errno == ENOENT)
+		return; /* its directory is lost, and it too */
 	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || close(fd) < 0)
 		err(2, "an image: %s", path);
 }

@@ -1,5 +1,4 @@
 #include "history.h"
-#include "clock.h"
 #include "store.h"
 #include <err.h>
 #include <errno.h>
@@ -8,24 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-void history_mark(int log, enum mark mark, uint32_t generation, uint32_t batch, uint8_t sync)
-{
-	struct {
-		struct shim_record r;
-		uint8_t data[8];
-	} all = { .r = { .size = sizeof(all),
-			 .op = SHIM_MARK,
-			 .time = (uint64_t)clock_monotonic(),
-			 .file = mark,
-			 .offset = generation,
-			 .length = batch,
-			 .data_size = 1 },
-		  .data = { sync } };
-
-	if (write(log, &all, sizeof(all)) != sizeof(all))
-		err(2, "the log");
-}
 
 static void hand(struct history *h, uint32_t generation, uint32_t batch, uint8_t sync)
 {
@@ -82,6 +63,9 @@ void history_take(struct history *h, const struct shim_record *r)
 	case MARK_FAILED:
 		if (!h->failed)
 			h->failed = batch;
+		break;
+	case MARK_PROMISED:
+	case MARK_DONE:
 		break;
 	case MARK_FULL:
 		h->full = true;

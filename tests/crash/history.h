@@ -15,6 +15,9 @@ enum mark {
 	MARK_FAILED,     /* batch `length` was answered with an error */
 	MARK_FULL, /* batch `length` was committed but for jobs that the disk has no room for */
 	MARK_CLOSED,
+	/* of a daemon: data: a job's id */
+	MARK_PROMISED, /* accepted, to survive a loss of power */
+	MARK_DONE,     /* its success was told */
 };
 
 struct history {
@@ -33,6 +36,7 @@ struct history {
 
 /* Write a mark into the log. */
 void history_mark(int log, enum mark mark, uint32_t generation, uint32_t batch, uint8_t sync);
+void history_mark_id(int log, enum mark mark, const uint8_t id[16]);
 void history_take(struct history *h, const struct shim_record *r);
 /* All records of a log in memory. */
 void history_read(struct history *h, const char *log, size_t size);

@@ -3,6 +3,7 @@
  * connection asks again, with the same key, for what it got no answer about.
  */
 #include "clock.h"
+#include "history.h"
 #include "ledger_file.h"
 #include "uuid.h"
 #include <err.h>
@@ -34,12 +35,13 @@ struct produce {
 	const char *socket, *directory;
 	uint64_t seed, first, count; /* numbers: first .. first + count - 1 at most */
 	uint64_t window, rate;       /* unanswered at once; a second */
-	uint64_t fsync_percent; /* the others: write */
+	uint64_t fsync_percent;      /* the others: write */
 	uint64_t keyed_percent, result_percent, repeat_percent;
 	uint64_t longest_ms; /* that a job takes */
 
 	ga_client *client;
 	int promises;
+	int log; /* of a shim, for marks between the daemon's writes; -1: none */
 	struct progress *progress;
 	uint8_t *states;       /* enum order_state by number - first */
 	uint64_t next, oldest; /* numbers: not yet used; all below are settled */
@@ -67,6 +69,11 @@ static bool is_keyed(const struct produce *p, uint64_t number)
 	return mix_of(p, number) % 100 < p->keyed_percent;
 }
 
+static bool is_synced(const struct produce *p, uint64_t number)
+{
+	return (mix_of(p, number) >> 32) % 100 < p->fsync_percent;
+}
+
 static void note(struct produce *p, uint32_t kind, uint64_t number, uint32_t what, const char *id)
 {
 	struct ledger_entry entry = { .time = ledger_now(),
@@ -79,6 +86,10 @@ static void note(struct produce *p, uint32_t kind, uint64_t number, uint32_t wha
 	if (id && uuid_parse(id, strlen(id), &uuid) == 0)
 		memcpy(entry.id, uuid.b, sizeof(entry.id));
 	ledger_append(p->promises, &entry, 1);
+	if (p->log >= 0 && kind == LEDGER_PROMISE && what == 2)
+		history_mark_id(p->log, MARK_PROMISED, entry.id);
+	else if (p->log >= 0 && kind == LEDGER_DONE && is_synced(p, number))
+		history_mark_id(p->log, MARK_DONE, entry.id);
 }
 
 static uint8_t *state_of(struct produce *p, uint64_t number)
@@ -98,7 +109,7 @@ static int submit(struct produce *p, uint64_t number, uint64_t tag)
 					 .tag = tag,
 					 .want_accepted = true,
 					 .want_result = (mix >> 16) % 100 < p->result_percent };
-	const char *durability = (mix >> 32) % 100 < p->fsync_percent ? "fsync" : "write";
+	const char *durability = is_synced(p, number) ? "fsync" : "write";
 
 	snprintf(args, sizeof(args), "{\"n\":%llu,\"after\":\"%lldus\"}", (unsigned long long)number,
 		 slow ? (long long)((mix >> 40) % (p->longest_ms * 1000 + 1)) : 0LL);
@@ -375,6 +386,9 @@ int ledger_produce(int argc, char *argv[])
 		errx(2, "no memory");
 	p.promises = ledger_open(p.directory, "promises");
 	p.progress = progress_open(p.directory);
+	p.log = getenv(SHIM_LOG_VARIABLE)
+			? open(getenv(SHIM_LOG_VARIABLE), O_WRONLY | O_APPEND | O_CLOEXEC)
+			: -1;
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	produce(&p);

@@ -8,6 +8,7 @@
  * alone: run K of a seed is the same life again, but for the turns that threads take. faults=1 instead makes one call
  * after the other fail, in each way (step=K: every K-th), and tries a few images of each; fault=TEXT run=K
  * that one alone.
+ * daemon=LOG makes `images` of the state directory of a daemon that ran under the shim.
  * A broken promise is printed as "WRONG ..." with what repeats it, and its image is kept; the figures come last. Exit
  * status 1 if anything is wrong.
  */
@@ -159,8 +160,10 @@ static void options_read(struct power *p, int argc, char *argv[])
 		while (n < ARRAY_SIZE(names) &&
 		       (strlen(names[n].name) != size || strncmp(names[n].name, argv[i], size) != 0))
 			n++;
-		if (size == strlen("fault") && strncmp(argv[i], "fault", size) == 0)
+		if (strncmp(argv[i], "fault=", 6) == 0)
 			p->fault = value + 1;
+		else if (strncmp(argv[i], "daemon=", 7) == 0)
+			p->daemon = value + 1;
 		else if (n == ARRAY_SIZE(names))
 			errx(2, "%s: no such option", argv[i]);
 		else
@@ -208,7 +211,9 @@ int main(int argc, char *argv[])
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p.figures == MAP_FAILED)
 		err(2, "mmap");
-	if (p.fault)
+	if (p.daemon)
+		power_daemon(&p, p.daemon);
+	else if (p.fault)
 		(void)do_fault(&p, p.run, p.fault);
 	else if (p.run)
 		do_run(&p, p.run);

@@ -21,7 +21,8 @@ struct figures {
 
 struct power {
 	const char *driver, *shim, *directory;
-	const char *fault; /* only this one */
+	const char *fault;  /* only this one */
+	const char *daemon; /* the log of one */
 	uint64_t images, seed, run, jobs, per_run, stop, faults, step;
 	struct figures *figures;
 };
@@ -44,6 +45,14 @@ void run_wrong(struct run *r, const char *format, ...) GA_PRINTF(2, 3);
 bool run_live(struct run *r);
 /* One generation with a fault, one without. False: the driver complains. *ret_struck: the fault came about. */
 bool run_live_faulty(struct run *r, const char *fault, bool *ret_struck);
+struct point {
+	uint64_t at; /* position in the log */
+	uint64_t seed;
+};
+/* Moments of a log, in order. */
+void points_choose(const char *log, size_t size, struct random *r, struct point *points, size_t count);
+/* `images` of the state directory that this log of a daemon tells of. */
+void power_daemon(struct power *p, const char *log_path);
 /* Loss of power at chosen moments of the log. */
 void run_images(struct run *r);
 

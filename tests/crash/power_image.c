@@ -5,11 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct point {
-	uint64_t at; /* position in the log */
-	uint64_t seed;
-};
-
 static int by_place(const void *a, const void *b)
 {
 	const struct point *x = a, *y = b;
@@ -18,8 +13,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Anywhere; every second one shortly after a promise, when it is most likely to be broken. */
-static void choose_points(const char *log, size_t size, struct random *r, struct point *points,
-			  size_t count)
+void points_choose(const char *log, size_t size, struct random *r, struct point *points, size_t count)
 {
 	uint64_t *places = calloc(size / sizeof(struct shim_record) + 1, sizeof(*places));
 	size_t records = 0;
@@ -36,7 +30,7 @@ static void choose_points(const char *log, size_t size, struct random *r, struct
 		while (after_promise && index + 1 < records) {
 			const struct shim_record *record = (const void *)(log + places[index]);
 
-			if (record->op == SHIM_MARK && record->file == MARK_ACKED)
+			if (record->op == SHIM_MARK && record->file != MARK_HANDED)
 				break;
 			index++;
 		}
@@ -144,7 +138,7 @@ void run_images(struct run *r)
 
 	if (!points)
 		errx(2, "no memory");
-	choose_points(log, size, &r->random, points, r->power->per_run);
+	points_choose(log, size, &r->random, points, r->power->per_run);
 	sweep(r, log, size, points);
 	free(points);
 	free(log);

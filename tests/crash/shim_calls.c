@@ -51,7 +51,9 @@ static int open_file(int dir, const char *name, int flags, mode_t mode)
 		shim_write_record(SHIM_CREATE, file, 0, 0, NULL, 0);
 	else if (!exists && flags & O_CREAT)
 		shim_write_record(SHIM_CREATE, file, 0, 0, path, strlen(path));
-	else if (flags & O_TRUNC)
+	else
+		shim_write_record(SHIM_FOUND, file, 0, 0, path, strlen(path));
+	if (exists && flags & O_TRUNC)
 		shim_write_record(SHIM_TRUNCATE, file, 0, 0, NULL, 0);
 	if (flags & (O_SYNC | O_DSYNC))
 		shim_problem("a file is opened with O_SYNC or O_DSYNC");

@@ -11,6 +11,7 @@
 
 enum shim_op {
 	SHIM_CREATE = 1, /* `file` is new and empty; data: its path, or none (unnamed) */
+	SHIM_FOUND,      /* `file` was there and is opened for writing; data: its path */
 	SHIM_WRITE,      /* at `offset`, `length` bytes: data */
 	SHIM_TRUNCATE,   /* to `length` */
 	SHIM_EXTEND,     /* at least to `length` */

@@ -72,6 +72,13 @@ sub log_file { return $_[0]{dir} . '/log' }
 sub conf_file { return $_[0]{dir} . '/gatherd.conf' }
 sub pid      { return $_[0]{pid} }
 
+# Add to the environment of those that are started from now on.
+sub environment {
+	my ($self, %env) = @_;
+	$self->{env} = { %{ $self->{env} }, %env };
+	return $self;
+}
+
 # Set options and write the file; an array is a list, undef removes one. Takes effect at start, or by `$d->signal('HUP')`.
 sub conf {
 	my ($self, %options) = @_;
