@@ -24,6 +24,10 @@ struct gathering {
 	struct uuid id;
 	uint64_t token;
 	struct bytes *args;
+	/* A job that came back without its groups: those that were read, the innermost first, each the next one's parent
+	 * but for the last, whose parent (0: none) may be in the engine. */
+	struct group *ancestors, *last_ancestor;
+	uint64_t next_ancestor;
 	struct list missing; /* struct input */
 	json_t *inputs;
 	struct store_read *read;
@@ -31,6 +35,7 @@ struct gathering {
 };
 
 static void go_on(struct gathering *g);
+static void climb(struct gathering *g);
 
 /* ---- who is meant ---- */
 
@@ -47,9 +52,9 @@ static uint64_t member_of(const struct group *g, unsigned long place)
 }
 
 /* Up as often as "../" says, and to the first place. */
-static void begin_input(const struct job *job, struct input *in)
+static void begin_input(const struct group *group, struct input *in)
 {
-	const struct group *chain = chain_around(job->extra->group);
+	const struct group *chain = chain_around(group);
 	const char *start = in->whose.data, *at = start;
 	char *end;
 
@@ -92,6 +97,12 @@ void gathering_free(struct gathering *g)
 		free(LIST_ENTRY(node, struct input, mates));
 	if (g->read)
 		store_read_cancel(g->read);
+	while (g->ancestors) {
+		struct group *ancestor = g->ancestors;
+
+		g->ancestors = ancestor == g->last_ancestor ? NULL : ancestor->parent;
+		group_unpacked_free(ancestor);
+	}
 	list_remove(&g->mates);
 	bytes_unref(g->args);
 	json_decref(g->inputs);
@@ -213,17 +224,24 @@ static void send(struct gathering *g, const struct job *job)
 		gathering_free(g);
 }
 
-static void go_on(struct gathering *g)
+/* Its worker may have gone meanwhile: then there is nothing more to do. */
+static struct job *job_of(struct gathering *g)
 {
-	struct broker *b = g->broker;
 	struct job *job;
 
-	/* Its worker may have gone meanwhile. */
-	if (engine_find(b->engine, &g->id, &job) < 0 || job->state != JOB_RUNNING ||
-	    job->token != g->token) {
-		gathering_free(g);
+	if (engine_find(g->broker->engine, &g->id, &job) == 0 && job->state == JOB_RUNNING &&
+	    job->token == g->token)
+		return job;
+	gathering_free(g);
+	return NULL;
+}
+
+static void go_on(struct gathering *g)
+{
+	struct job *job = job_of(g);
+
+	if (!job)
 		return;
-	}
 	while (!list_empty(&g->missing)) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it doesn't see that the list has moved on */
 		if (!look_up(g, LIST_ENTRY(g->missing.next, struct input, mates)))
@@ -232,27 +250,87 @@ static void go_on(struct gathering *g)
 	send(g, job);
 }
 
+/* In which groups it stands is known. Outside of chains its arguments are what they are. */
+static void begin(struct gathering *g, const struct job *job, const struct group *group)
+{
+	if (!chain_around(group)) {
+		dispatch_job(g->broker, job, text_of(g->args), (struct span){ 0 });
+		gathering_free(g);
+		return;
+	}
+	LIST_FOREACH(it, &g->missing)
+		begin_input(group, LIST_ENTRY(it, struct input, mates));
+	go_on(g);
+}
+
+/* ---- up, through groups that have ended and are in the store alone ---- */
+
+static void on_ancestor(void *arg, const struct store_rows *rows)
+{
+	struct gathering *g = arg;
+	struct broker *b = g->broker;
+	struct group *group;
+
+	g->read = NULL;
+	if (rows->error == 0 && rows->group_count > 0 &&
+	    group_row_unpack(b, &rows->groups[0], &group) == 0) {
+		if (g->last_ancestor)
+			g->last_ancestor->parent = group;
+		else
+			g->ancestors = group;
+		g->last_ancestor = group;
+		g->next_ancestor = rows->groups[0].parent;
+		climb(g);
+	} else {
+		fail(g, "inputs_gone", "the group that it belongs to is no longer kept");
+	}
+	inputs_settle(b);
+}
+
+static void climb(struct gathering *g)
+{
+	struct broker *b = g->broker;
+	struct job *job = job_of(g);
+	struct group *here;
+
+	if (!job)
+		return;
+	here = g->next_ancestor ? engine_group_at(b->engine, g->next_ancestor) : NULL;
+	if (g->next_ancestor && !here) {
+		if (!b->store ||
+		    store_read_sequence(b->store, g->next_ancestor, on_ancestor, g, &g->read) < 0)
+			fail(g, "inputs_gone", "the group that it belongs to is no longer kept");
+		return;
+	}
+	if (g->last_ancestor)
+		g->last_ancestor->parent = here;
+	begin(g, job, g->ancestors ? g->ancestors : here);
+}
+
 bool inputs_take(struct broker *b, const struct job *job, struct span args)
 {
+	const struct group *group = job->extra ? job->extra->group : NULL;
+	uint64_t lost = job->extra && !group ? job->extra->lost_group : 0;
 	struct gathering *g;
 	struct refusal r;
 	json_t *tree;
 
-	if (args.size == 0 || !job->extra || !chain_around(job->extra->group) ||
-	    !references_possible(args))
+	if (args.size == 0 || (!chain_around(group) && !lost) || !references_possible(args))
 		return false;
 	tree = json_loadb(args.data, args.size, 0, NULL);
 	g = gathering_new(b, job, args);
 	if (tree && references_visit(tree, want, g, &r) < 0)
-		log_debug("a job's references were checked, and can't be read: %s", r.message);
+		log_debug("a job's references can't be read: %s", r.message);
 	json_decref(tree);
 	if (list_empty(&g->missing)) {
 		gathering_free(g);
 		return false;
 	}
-	LIST_FOREACH(it, &g->missing)
-		begin_input(job, LIST_ENTRY(it, struct input, mates));
-	go_on(g);
+	g->next_ancestor = lost;
+	if (lost)
+		climb(g);
+	else
+		begin(g, job, group);
 	return true;
 }
 

@@ -59,7 +59,7 @@ static void fill_once(struct broker *b, const struct job *job, struct store_job 
 	memcpy(row->payload, x->payload, sizeof(row->payload));
 	row->unique_key = text_of(x->unique_key);
 	row->deadline = due_of(b, x->deadline);
-	row->group = x->group ? x->group->sequence : 0;
+	row->group = x->group ? x->group->sequence : x->lost_group;
 	row->member = x->member;
 }
 
@@ -187,6 +187,7 @@ static void fill_submission(struct broker *b, const struct store_job *row,
 				  .key = row->key,
 				  .due = row->state == JOB_BLOCKED ? time_of_due(b, &row->due) : 0,
 				  .group = row->group ? engine_group_at(b->engine, row->group) : NULL,
+				  .lost_group = row->group,
 				  .member = row->member,
 				  .exempt = true };
 	memcpy(s->payload, row->payload, sizeof(s->payload));

@@ -41,13 +41,15 @@ int extra_new(struct engine *e, struct job *job, const struct submission *s)
 	struct job_extra *x;
 	int r;
 
-	if (s->deadline == 0 && s->key.size == 0 && s->unique_key.size == 0 && !s->group)
+	if (s->deadline == 0 && s->key.size == 0 && s->unique_key.size == 0 && !s->group &&
+	    s->lost_group == 0)
 		return 0;
 	r = extra_ensure(job);
 	if (r < 0)
 		return r;
 	x = job->extra;
 	x->group = group_ref(s->group);
+	x->lost_group = s->lost_group;
 	x->member = s->member;
 	x->blocked = s->blocked;
 	x->starts_at = s->due;

@@ -83,6 +83,7 @@ struct job_extra {
 	struct bytes *key, *unique_key; /* idempotency, uniqueness */
 	uint8_t payload[16];
 	struct group *group;    /* it is a member of; NULL: none */
+	uint64_t lost_group;    /* or was: sequence of one that isn't here; 0: none */
 	uint32_t member;        /* its place there */
 	bool blocked;           /* ACCEPTED: it goes on to BLOCKED */
 	struct list siblings;   /* in the group's list, if that keeps one */

@@ -29,6 +29,7 @@ struct submission {
 	struct span key;        /* idempotency key; empty: none */
 	uint8_t payload[16];    /* digest of what is submitted under the key */
 	struct group *group;    /* it becomes this one's member number `member`; NULL: none */
+	uint64_t lost_group; /* restored: sequence of the group that it was a member of, and that isn't here; 0: none */
 	uint32_t member;
 	bool blocked; /* BLOCKED until its group releases it */
 	bool exempt; /* from the limits at the door: a member, a child, a webhook of what was accepted before */

@@ -6,10 +6,11 @@ use lib "$FindBin::Bin/../lib";
 use Gather::Cli qw(json_lines);
 use Gather::Daemon qw(poll_until);
 use Gather::Http qw(http http_json);
+use Gather::WebServer;
 use JSON::PP ();
 use Test::More;
 
-my $daemon = Gather::Daemon->new(workers => 2, store => 'sqlite', broker_restarts => 20)->start;
+my $daemon = Gather::Daemon->new(workers => 2, store => 'sqlite', broker_restarts => 20, 'http.allow' => ['*'])->start;
 my $socket = $daemon->socket;
 
 sub nap { return { type => 'sleep', args => { seconds => $_[0] } } }
@@ -137,6 +138,24 @@ subtest 'the whole daemon' => sub {
 	is($inner[0]{result}{echo}, 'inside', '... when it is asked for');
 	is((http_json($socket, 'POST', "/v1/groups/$done/cancel"))[0], 409, "what has ended can't be cancelled");
 	is((http_json($socket, 'GET', '/v1/groups/01902d5c-7e0a-7c1b-8000-2b3c4d5e6f70'))[0] >= 404, 1, 'and no other is');
+};
+
+subtest 'what is retried by hand after a restart finds its inputs' => sub {
+	my $web = Gather::WebServer->scripted(
+		sub {
+			my ($self, $socket, $number) = @_;
+			my ($head) = Gather::WebServer::read_request($socket);
+			Gather::WebServer::answer($socket, $number == 1 ? (404, 'no') : (200, $head =~ /^GET (\S+)/));
+		}
+	);
+	my $id = submit({ chain => [ noop('a'), { gather => [ { type => 'http', args => { url => $web->url('/{{0#/echo}}/x') } } ] } ] });
+	is(ends($id)->{state}, 'failed', 'it fails');
+	$daemon->kill9;
+	$daemon->start;
+	my ($job) = results((results($id))[1]{id});
+	is($job->{state}, 'failed', 'that job did');
+	is((http_json($socket, 'POST', "/v1/jobs/$job->{id}/retry"))[0], 200, 'once more');
+	is((http_json($socket, 'GET', "/v1/jobs/$job->{id}?wait=20s"))[1]{body}, '/a/x', 'with the result it refers to');
 };
 
 subtest 'the command takes up again what is left out of a page' => sub {
