@@ -6,6 +6,7 @@
 #include "group_row.h"
 #include "job_row.h"
 #include "log.h"
+#include "long_call.h"
 #include "verbs.h"
 #include "webhook.h"
 #include <errno.h>
@@ -67,6 +68,7 @@ int keep_open(struct broker *b)
 					       .reserve_bytes = b->conf->store_reserve_bytes,
 					       .key_ttl = b->conf->key_ttl,
 					       .quick_check_pages = QUICK_CHECK_PAGES };
+	struct long_call opening;
 
 	if (strcmp(b->conf->store, "none") == 0)
 		return 0;
@@ -74,11 +76,14 @@ int keep_open(struct broker *b)
 		return -ENAMETOOLONG;
 	int r = make_directory(path);
 
-	if (r == 0)
+	if (r == 0) {
+		long_call_begin(&opening, b->role->page);
 		r = store_open(&options, &b->store, why, sizeof(why));
+		long_call_end(&opening);
+	}
 	if (r < 0) {
-		log_error("%s%s", why[0] ? "" : "the store can't be opened: ",
-			  why[0] ? why : strerror(-r));
+		log_error("%s%s",
+			  why[0] ? "" : "the store can't be opened: ", why[0] ? why : strerror(-r));
 		return r == -EBUSY ? -EBADMSG : r;
 	}
 	struct keep *k = calloc(1, sizeof(*k));

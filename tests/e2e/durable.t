@@ -7,6 +7,7 @@ use Cwd qw(abs_path);
 use Gather::Cli;
 use Gather::Daemon qw(poll_until);
 use Gather::Http qw(http http_json);
+use Gather::Ledger;
 use Gather::Lines;
 use Gather::Records qw(submit WANT_ACCEPTED WANT_RESULT);
 use JSON::PP ();
@@ -413,6 +414,34 @@ subtest 'a full disk' => sub {
 	ok(poll_until(sub { (post($daemon, { type => 'noop' }))[0] == 201 }), 'with room again, jobs are accepted again');
 	$daemon->stop;
 	system "umount '$state'";
+};
+
+subtest 'a sync that fails' => sub {
+	my $shim = Gather::Ledger::shim();
+	plan skip_all => "no $shim: make check_programs" unless -e $shim;
+	my $daemon = Gather::Daemon->new(workers => 1);
+	$daemon->{env} = {
+		LD_PRELOAD            => $shim,
+		GATHER_TEST_DIRECTORY => $daemon->dir . '/state',
+		GATHER_TEST_ONLY      => 'broker',
+		GATHER_TEST_FAULT     => 'sync:40:EIO'
+	};
+	$daemon->start;
+	my $lines = Gather::Lines->new($daemon->socket);
+	my (@accepted, $answer);
+	for my $n (1 .. 100) {
+		$answer = $lines->ask({ type => 'noop', delay => '1h', idempotency_key => "key $n" }) or last;
+		last if $answer->{error};
+		push @accepted, $answer->{id};
+	}
+	is($answer->{error}{code}, 'unknown_outcome', 'whoever waits is told that nobody knows');
+	cmp_ok(scalar @accepted, '>', 5, 'others were accepted before');
+	$daemon->log_like(qr/the store failed: .*unknown/, 'the log says so');
+	ok(serves($daemon), 'another broker starts from what is on the disk');
+	is_deeply([ map { job($daemon, $_)->{state} } @accepted ], [ ('scheduled') x @accepted ], 'what was accepted is there');
+	my ($status) = post($daemon, { type => 'noop', delay => '1h', idempotency_key => 'key ' . (@accepted + 1) });
+	like($status, qr/^20[01]$/, 'and the other one can be submitted again');
+	$daemon->kill9;
 };
 
 subtest 'without a store' => sub {

@@ -298,6 +298,69 @@ static void rates_are_read_and_shown(void **state)
 		assert_int_equal(rate_parse(beyond[i], &count, &per), -ERANGE);
 }
 
+static void instants_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t wall;
+	} cases[] = {
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "1970-01-01T01:00:00+01:00", 0 },
+		{ "2026-12-01T08:00:00Z", INT64_C(1796112000) * NSEC_PER_SEC },
+		{ "2026-12-01t08:00:00.5z", INT64_C(1796112000) * NSEC_PER_SEC + NSEC_PER_SEC / 2 },
+		{ "2026-12-01 03:30:00.000000001999-04:30", INT64_C(1796112000) * NSEC_PER_SEC + 1 },
+		{ "2000-02-29T12:00:00Z", INT64_C(951825600) * NSEC_PER_SEC },
+		{ "2016-12-31T23:59:60Z", INT64_C(1483228800) * NSEC_PER_SEC },
+		{ "9999-12-31T23:59:59Z", TIME_NEVER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int64_t wall = -1;
+
+		assert_int_equal(instant_parse(cases[i].text, &wall), 0);
+		assert_true(wall == cases[i].wall);
+	}
+}
+
+static void what_is_no_instant_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"now",
+		"2026-12-01",
+		"2026-12-01T08:00Z",
+		"2026-12-01T08:00:00",
+		"2026-12-01T08:00:00 Z",
+		"2026-12-01T08:00:00Zx",
+		"2026-12-01T08:00:00.Z",
+		"2026-12-01T08:00:00+01",
+		"2026-12-01T08:00:00+0100",
+		"2026-12-01T08:00:00+24:00",
+		"2026-13-01T08:00:00Z",
+		"2026-00-01T08:00:00Z",
+		"2026-02-29T08:00:00Z",
+		"2100-02-29T08:00:00Z",
+		"2026-04-31T08:00:00Z",
+		"2026-12-00T08:00:00Z",
+		"2026-12-01T24:00:00Z",
+		"2026-12-01T08:60:00Z",
+		"2026-12-01T08:00:61Z",
+		"26-12-01T08:00:00Z",
+		"-2026-12-01T08:00:00Z",
+		"2026-12-01T08:00:0",
+	};
+	int64_t wall = 77;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(instant_parse(wrong[i], &wall), -EINVAL);
+	assert_int_equal(instant_parse("1969-12-31T23:59:59Z", &wall), -ERANGE);
+	assert_int_equal(instant_parse("1970-01-01T00:00:00+00:01", &wall), -ERANGE);
+	assert_int_equal(instant_parse("0000-01-01T00:00:00Z", &wall), -ERANGE);
+	assert_int_equal(wall, 77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +376,8 @@ int main(void)
 		cmocka_unit_test(base64_gives_back_any_bytes),
 		cmocka_unit_test(base64_refuses_what_it_would_not_write),
 		cmocka_unit_test(rates_are_read_and_shown),
+		cmocka_unit_test(instants_are_read),
+		cmocka_unit_test(what_is_no_instant_is_refused),
 	};
 
 	return TAP_RUN(tests);
