@@ -1,6 +1,7 @@
 #include "job_facts.h"
 #include "clock.h"
 #include "engine_durable.h"
+#include "engine_groups.h"
 #include "engine_limits.h"
 #include "job_row.h"
 
@@ -47,6 +48,10 @@ void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret
 					 .key = x ? text_of(x->key) : (struct span){ 0 },
 					 .limit_key = span_of(job_limit_key(job)),
 					 .told = job_told(job) };
+	if (x && x->group) {
+		ret_facts->group = &x->group->id;
+		ret_facts->member = x->member;
+	}
 	if (!job->error)
 		return;
 	ret_facts->error_signal = job->error->signal;

@@ -22,6 +22,8 @@ struct job_facts {
 	struct span args, meta, body; /* no data: none */
 	struct span tags;             /* as the store has them */
 	struct span key, limit_key;
+	const struct uuid *group;    /* it is a member of; NULL: none, or the store alone knows */
+	uint32_t member;             /* its place there */
 	const struct job_told *told; /* NULL: nothing, or no longer here */
 };
 

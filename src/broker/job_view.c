@@ -71,6 +71,15 @@ static void put_times(const struct job_facts *f, struct buf *out)
 	put_instant(out, "finished_at", f->finished_wall);
 }
 
+static void put_group(const struct job_facts *f, struct buf *out)
+{
+	char id[UUID_TEXT_SIZE];
+
+	uuid_format(f->group, id);
+	put_text(out, "group", id);
+	put_integer(out, "member", f->member);
+}
+
 static void put_details(const struct job_facts *f, struct buf *out)
 {
 	char timeout[DURATION_TEXT_SIZE];
@@ -83,6 +92,8 @@ static void put_details(const struct job_facts *f, struct buf *out)
 		put_span(out, "idempotency_key", f->key);
 	if (f->limit_key.size)
 		put_span(out, "limit_key", f->limit_key);
+	if (f->group)
+		put_group(f, out);
 	put_integer(out, "attempts", f->attempts);
 	json_put_key(out, "retries");
 	json_put_literal(out, "{");

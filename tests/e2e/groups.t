@@ -102,6 +102,8 @@ subtest 'wait' => sub {
 	my $group = run_group({ wait => [ nap(30), noop(1) ], until => 'first_completed' });
 	is($group->{state}, 'succeeded', 'the first is enough');
 	is_deeply(states($group), [qw(running succeeded)], 'the other goes on');
+	my (undef, $left) = http_json($socket, 'GET', "/v1/jobs/$group->{results}[0]{id}");
+	is_deeply([ @$left{qw(group member)} ], [ $group->{id}, 0 ], 'and says where it belongs');
 	my ($status) = http_json($socket, 'POST', "/v1/groups/$group->{id}/cancel");
 	is($status, 200, 'until the group is cancelled');
 	ok(poll_until(sub { (http_json($socket, 'GET', "/v1/jobs/$group->{results}[0]{id}"))[1]{state} eq 'cancelled' }),
