@@ -473,17 +473,24 @@ static int memory_sync(void *state)
 	return 0;
 }
 
+/* Those that came first, as far as their time is over. */
+static void keys_expire(struct memory *m, int64_t now_wall)
+{
+	size_t due = 0;
+
+	while (due < m->key_count && m->keys[due]->expires_wall <= now_wall)
+		key_free(m->keys[due++]);
+	m->key_count -= due;
+	if (due > 0)
+		memmove(m->keys, m->keys + due, m->key_count * sizeof(m->keys[0]));
+}
+
 static int memory_upkeep(void *state, int64_t now_wall, int64_t *ret_again)
 {
 	struct memory *m = state;
 
 	*ret_again = UPKEEP_EVERY;
-	while (m->key_count > 0 && m->keys[0]->expires_wall <= now_wall) {
-		struct memory_key *key = m->keys[0];
-
-		array_remove(&m->keys, &m->key_count, 0);
-		key_free(key);
-	}
+	keys_expire(m, now_wall);
 	for (unsigned i = 0; i < UPKEEP_ROWS && m->cursor < m->row_count; i++) {
 		const struct memory_row *row = m->rows[m->cursor];
 		int64_t expires = row->is_group ? row->group.expires_wall : row->job.expires_wall;

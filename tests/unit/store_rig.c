@@ -402,3 +402,31 @@ void loaded_done(struct loaded *loaded)
 	while (loaded->text_count > 0)
 		free(loaded->texts[--loaded->text_count]);
 }
+
+/* ---- fixtures ---- */
+
+static int setup(void **state, bool in_memory)
+{
+	static struct rig rig;
+
+	rig_init(&rig, in_memory);
+	rig_open(&rig);
+	*state = &rig;
+	return 0;
+}
+
+int rig_setup_memory(void **state)
+{
+	return setup(state, true);
+}
+
+int rig_setup_sqlite(void **state)
+{
+	return setup(state, false);
+}
+
+int rig_teardown(void **state)
+{
+	rig_done(*state);
+	return 0;
+}

@@ -84,6 +84,16 @@ void rig_load(struct rig *rig, struct loaded *ret_loaded); /* fails the test if 
 int rig_try_load(struct rig *rig, struct loaded *ret_loaded);
 void loaded_done(struct loaded *loaded);
 
+/* A test of the suite, over each implementation: its state is a rig with an open store. */
+int rig_setup_memory(void **state);
+int rig_setup_sqlite(void **state);
+int rig_teardown(void **state);
+#define BOTH(test)                                                                                 \
+	{ #test " (memory)", test, rig_setup_memory, rig_teardown, NULL },                         \
+	{                                                                                          \
+#test " (sqlite)", test, rig_setup_sqlite, rig_teardown, NULL                      \
+	}
+
 #define assert_span(span, text)                                                                    \
 	do {                                                                                       \
 		assert_int_equal((span).size, strlen(text));                                       \

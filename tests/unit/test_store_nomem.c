@@ -294,7 +294,7 @@ static void sqlite_without_memory_fails_commits(void **state)
 	assert_true(failed > 20 && left > 0);
 }
 
-#define BOTH(test)                                                                                 \
+#define ON_BOTH(test)                                                                              \
 	{ #test " (memory)", test, setup_memory, teardown, NULL },                                 \
 	{                                                                                          \
 #test " (sqlite)", test, setup_sqlite, teardown, NULL                              \
@@ -303,10 +303,10 @@ static void sqlite_without_memory_fails_commits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(a_batch_is_as_it_was_after_a_failed_save),
-		BOTH(no_memory_for_a_batch_or_a_read_is_told),
-		BOTH(an_answer_without_memory_says_so),
-		BOTH(a_commit_without_memory_is_told),
+		ON_BOTH(a_batch_is_as_it_was_after_a_failed_save),
+		ON_BOTH(no_memory_for_a_batch_or_a_read_is_told),
+		ON_BOTH(an_answer_without_memory_says_so),
+		ON_BOTH(a_commit_without_memory_is_told),
 		{ "an_open_without_memory_fails_and_leaves_nothing",
 		  an_open_without_memory_fails_and_leaves_nothing, setup_sqlite, teardown, NULL },
 		{ "sqlite_without_memory_fails_to_open", sqlite_without_memory_fails_to_open,
