@@ -58,7 +58,6 @@ static void fill_once(struct broker *b, const struct job *job, struct store_job 
 	row->key = text_of(x->key);
 	memcpy(row->payload, x->payload, sizeof(row->payload));
 	row->unique_key = text_of(x->unique_key);
-	row->deadline = due_of(b, x->deadline);
 	row->group = x->group ? x->group->sequence : x->lost_group;
 	row->member = x->member;
 }
@@ -66,7 +65,8 @@ static void fill_once(struct broker *b, const struct job *job, struct store_job 
 static void fill_end(const struct broker *b, const struct job *job, struct store_job *row)
 {
 	const struct job_profile *p = job->profile;
-	int64_t ttl = job->state == JOB_FAILED ? p->failed_ttl : p->result_ttl;
+	bool failed = job->state == JOB_FAILED || job->state == JOB_EXPIRED;
+	int64_t ttl = failed ? p->failed_ttl : p->result_ttl;
 
 	row->finished_wall = wall_of(b, job->finished_at);
 	row->expires_wall = wall_of(b, time_add(job->finished_at, ttl));
@@ -98,6 +98,8 @@ void job_row_fill(struct broker *b, const struct job *job, struct store_job *ret
 	if (job->state == JOB_RUNNING)
 		row->incarnation = engine_worker_incarnation(b->engine, job->slot, NULL);
 	row->due = due_of(b, engine_due(b->engine, job));
+	if (job->extra)
+		row->deadline = due_of(b, job->extra->deadline);
 	if (job->error) {
 		row->error_signal = job->error->signal;
 		row->error_code = span_of(job->error->code);

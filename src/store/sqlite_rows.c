@@ -31,7 +31,7 @@ static struct value expiry_value(enum job_state state, int64_t expires_wall)
 	return value_integer(expires_wall > 0 ? expires_wall : INT64_MAX);
 }
 
-static void job_once_values(const struct sqlite *q, const struct store_job *job, struct value *row)
+static void job_once_values(const struct store_job *job, struct value *row)
 {
 	row[JOBS_TYPE] = value_text(job->type);
 	row[JOBS_QUEUE] = value_text(job->queue);
@@ -41,7 +41,6 @@ static void job_once_values(const struct sqlite *q, const struct store_job *job,
 	row[JOBS_DURABILITY] = value_integer(job->durability);
 	row[JOBS_GROUP] = integer_or_null((int64_t)job->group);
 	row[JOBS_MEMBER] = integer_or_null(job->member);
-	due_values(q, &job->deadline, &row[JOBS_DEADLINE_BOOT]);
 	row[JOBS_KEY] = value_text(job->key);
 	row[JOBS_PAYLOAD] = job->key.size ? value_blob(job->payload, sizeof(job->payload))
 					  : (struct value){ 0 };
@@ -56,7 +55,7 @@ void job_values(const struct sqlite *q, const struct store_job *job, bool all,
 {
 	row[JOBS_SEQUENCE] = value_integer((int64_t)job->sequence);
 	if (all)
-		job_once_values(q, job, row);
+		job_once_values(job, row);
 	row[JOBS_STATE] = value_integer(job->state);
 	row[JOBS_EXPIRES] = expiry_value(job->state, job->expires_wall);
 	row[JOBS_ACCEPTED] = value_integer(job->accepted_wall);
@@ -67,6 +66,7 @@ void job_values(const struct sqlite *q, const struct store_job *job, bool all,
 	row[JOBS_TOKEN] = value_integer((int64_t)job->token);
 	row[JOBS_INCARNATION] = value_integer((int64_t)job->incarnation);
 	row[JOBS_SLOT] = value_integer(job->slot);
+	due_values(q, &job->deadline, &row[JOBS_DEADLINE_BOOT]);
 	due_values(q, &job->due, &row[JOBS_DUE_BOOT]);
 	row[JOBS_ELAPSED] = value_integer(job->elapsed_us);
 	row[JOBS_STARTED] = integer_or_null(job->started_wall);

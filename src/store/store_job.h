@@ -34,7 +34,6 @@ struct store_job {
 	struct span tags; /* (once) separated and surrounded by newlines: "\na\nb\n"; empty: none */
 	uint64_t group;   /* (once) sequence of the group that it is a member of; 0: none */
 	uint32_t member;  /* (once) its place there, from 0 */
-	struct store_due deadline; /* (once) */
 	bool follows; /* of the first save: from what is kept, so that want of space doesn't refuse it */
 
 	enum job_state state;
@@ -43,7 +42,8 @@ struct store_job {
 	uint8_t crashes;
 	uint64_t token, incarnation; /* of the current or last attempt; 0: none yet */
 	uint32_t slot;
-	struct store_due due; /* SCHEDULED, RETRYING: when */
+	struct store_due due;      /* SCHEDULED, RETRYING: when */
+	struct store_due deadline; /* none: a retry by hand takes it away */
 	uint32_t elapsed_us;
 	int64_t accepted_wall, started_wall, finished_wall; /* 0: not yet */
 	int64_t expires_wall; /* finished: removed after that; 0: unfinished */

@@ -176,7 +176,6 @@ static void job_merge(struct store_job *job, const struct store_job *from)
 	job->tags = once.tags;
 	job->group = once.group;
 	job->member = once.member;
-	job->deadline = once.deadline;
 }
 
 static int job_copy_now(struct memory_row *row)
