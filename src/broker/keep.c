@@ -7,13 +7,18 @@
 #include "job_row.h"
 #include "log.h"
 #include "long_call.h"
+#include "map.h"
 #include "verbs.h"
 #include "webhook.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define QUICK_CHECK_PAGES 16384 /* 64 MiB */
+/* A broker whose supervisor was killed may be in its last write still. */
+#define BUSY_PATIENCE (10 * NSEC_PER_SEC)
+#define BUSY_PAUSE_US 20000
 
 struct batch {
 	struct list mates; /* in keep.under_way, or in keep.spare */
@@ -26,7 +31,7 @@ struct batch {
 
 /* A refusal, until what was held when it came is let go. */
 struct remembered {
-	struct list mates;
+	struct list mates; /* by `until` */
 	struct store_refusal refusal;
 	uint64_t until;
 };
@@ -34,10 +39,11 @@ struct remembered {
 struct keep {
 	struct broker *broker;
 	struct io_watch watch;
-	struct batch *open;              /* this turn's, or NULL */
-	struct list under_way, spare;    /* struct batch */
-	struct list held;                /* struct keep_hold, by number */
-	struct list refusals;            /* struct remembered */
+	struct batch *open;           /* this turn's, or NULL */
+	struct list under_way, spare; /* struct batch */
+	struct list held;             /* struct keep_hold, by number */
+	struct list refusals;         /* struct remembered, and by their jobs' sequences: */
+	struct map refused;
 	uint64_t handed_over, committed; /* numbers */
 	uint64_t engine_sealed;          /* the engine's last number */
 	struct buf large; /* struct uuid: safe, to be dropped at the end of the turn */
@@ -60,6 +66,31 @@ static int make_directory(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+static int open_store(struct broker *b, const struct store_options *options, char *ret_why,
+		      size_t why_size)
+{
+	int64_t end = clock_monotonic() + BUSY_PATIENCE;
+	struct long_call opening;
+	int r;
+
+	long_call_begin(&opening, b->role->page);
+	while ((r = store_open(options, &b->store, ret_why, why_size)) == -EBUSY &&
+	       clock_monotonic() < end)
+		usleep(BUSY_PAUSE_US);
+	long_call_end(&opening);
+	return r;
+}
+
+static uint64_t refused_hash(uint64_t sequence)
+{
+	return hash_bytes(&sequence, sizeof(sequence));
+}
+
+static bool refused_matches(const void *item, const void *key)
+{
+	return ((const struct remembered *)item)->refusal.sequence == *(const uint64_t *)key;
+}
+
 int keep_open(struct broker *b)
 {
 	char path[4096], why[512] = "";
@@ -68,7 +99,6 @@ int keep_open(struct broker *b)
 					       .reserve_bytes = b->conf->store_reserve_bytes,
 					       .key_ttl = b->conf->key_ttl,
 					       .quick_check_pages = QUICK_CHECK_PAGES };
-	struct long_call opening;
 
 	if (strcmp(b->conf->store, "none") == 0)
 		return 0;
@@ -76,15 +106,12 @@ int keep_open(struct broker *b)
 		return -ENAMETOOLONG;
 	int r = make_directory(path);
 
-	if (r == 0) {
-		long_call_begin(&opening, b->role->page);
-		r = store_open(&options, &b->store, why, sizeof(why));
-		long_call_end(&opening);
-	}
+	if (r == 0)
+		r = open_store(b, &options, why, sizeof(why));
 	if (r < 0) {
 		log_error("%s%s",
 			  why[0] ? "" : "the store can't be opened: ", why[0] ? why : strerror(-r));
-		return r == -EBUSY ? -EBADMSG : r;
+		return r;
 	}
 	struct keep *k = calloc(1, sizeof(*k));
 
@@ -95,6 +122,7 @@ int keep_open(struct broker *b)
 	list_init(&k->spare);
 	list_init(&k->held);
 	list_init(&k->refusals);
+	map_init(&k->refused, refused_matches);
 	store_on_commit(b->store, on_commit, k);
 	backup_clean(b);
 	b->keep = k;
@@ -128,6 +156,7 @@ void keep_close(struct broker *b)
 	}
 	LIST_FOREACH(it, &k->refusals)
 		free(LIST_ENTRY(it, struct remembered, mates));
+	map_done(&k->refused);
 	buf_done(&k->large);
 	free(k);
 }
@@ -359,6 +388,27 @@ static void on_commit(void *arg, const struct store_commit *commit)
 	let_go(k, k->committed, 0);
 }
 
+/* Whoever met the job in this turn may wait for the batch that is still open. The first word of a job counts: what is said
+ * of its later saves follows from it. */
+static void remember(struct keep *k, const struct store_refusal *refusal)
+{
+	uint64_t hash = refused_hash(refusal->sequence);
+	struct remembered *r = map_get(&k->refused, hash, &refusal->sequence);
+
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r)
+			abort();
+		r->refusal = *refusal;
+		list_init(&r->mates);
+		if (map_put(&k->refused, hash, r) < 0)
+			abort();
+	}
+	r->until = k->handed_over + 1;
+	list_remove(&r->mates);
+	list_push_back(&k->refusals, &r->mates);
+}
+
 static void refuse_all(struct keep *k, const struct store_commit *commit)
 {
 	struct engine *e = broker_engine(k->broker);
@@ -367,13 +417,8 @@ static void refuse_all(struct keep *k, const struct store_commit *commit)
 		const struct store_refusal *refusal = &commit->refusals[i];
 		struct job *job = engine_job_at(e, refusal->sequence);
 		struct group *group = engine_group_at(e, refusal->sequence);
-		struct remembered *r = calloc(1, sizeof(*r));
 
-		if (!r)
-			abort();
-		r->refusal = *refusal;
-		r->until = k->handed_over;
-		list_push_back(&k->refusals, &r->mates);
+		remember(k, refusal);
 		if (job)
 			engine_refused(e, job);
 		else if (group)
@@ -383,15 +428,11 @@ static void refuse_all(struct keep *k, const struct store_commit *commit)
 
 const struct store_refusal *keep_refusal(const struct broker *b, uint64_t sequence)
 {
-	if (!b->keep || sequence == 0)
-		return NULL;
-	LIST_FOREACH(it, &b->keep->refusals) {
-		const struct remembered *r = LIST_ENTRY(it, struct remembered, mates);
+	const struct remembered *r = NULL;
 
-		if (r->refusal.sequence == sequence)
-			return &r->refusal;
-	}
-	return NULL;
+	if (b->keep && sequence != 0)
+		r = map_get(&b->keep->refused, refused_hash(sequence), &sequence);
+	return r ? &r->refusal : NULL;
 }
 
 void keep_unknown(struct refusal *r)
@@ -458,12 +499,13 @@ static void let_go(struct keep *k, uint64_t number, int error)
 		keep_release(h);
 		h->fn(h, error);
 	}
-	LIST_FOREACH(it, &k->refusals) {
-		struct remembered *r = LIST_ENTRY(it, struct remembered, mates);
+	while (!list_empty(&k->refusals)) {
+		struct remembered *r = LIST_ENTRY(k->refusals.next, struct remembered, mates);
 
-		if (r->until > number)
-			continue;
+		if (r->until > number && !list_empty(&k->held))
+			break;
 		list_remove(&r->mates);
+		map_take(&k->refused, refused_hash(r->refusal.sequence), &r->refusal.sequence);
 		free(r);
 	}
 }
