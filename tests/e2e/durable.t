@@ -4,6 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Cwd qw(abs_path);
+use Fcntl qw(LOCK_EX);
 use Gather::Cli;
 use Gather::Daemon qw(poll_until);
 use Gather::Http qw(http http_json);
@@ -185,6 +186,13 @@ subtest 'times' => sub {
 	is(finished($daemon, $late->{id})->{state}, 'expired', 'a deadline ends what runs');
 	is(finished($daemon, $never_starts->{id})->{state}, 'expired', 'and what has not begun');
 	is(job($daemon, $never->{id})->{state}, 'scheduled', 'the year 9999 is far away');
+	http_json($daemon->socket, 'POST', '/v1/queues/default/pause', {});
+	is((http_json($daemon->socket, 'POST', "/v1/jobs/$never_starts->{id}/retry", {}))[0], 200, 'one that expired is retried');
+	$daemon->kill9;
+	$daemon->start;
+	is(job($daemon, $never_starts->{id})->{state}, 'ready', 'without its deadline, also after a restart');
+	http_json($daemon->socket, 'POST', '/v1/queues/default/resume', {});
+	is(finished($daemon, $never_starts->{id})->{state}, 'succeeded', 'and runs');
 	for my $wrong (
 		[ { run_at => 'tomorrow' }, 'run_at' ],
 		[ { run_at => '1969-12-31T23:59:59Z' }, 'run_at' ],
@@ -382,6 +390,24 @@ subtest 'two daemons on one directory' => sub {
 	$second->log_like(qr/in use by another gatherd/, 'and says why');
 	is((post($first, { type => 'noop', durability => 'fsync' }, '?wait=10s'))[1]{state}, 'succeeded', 'the first goes on');
 	$first->stop;
+};
+
+subtest 'a broker that takes its time to die' => sub {
+	my $daemon = daemon();
+	my (undef, $job) = post($daemon, { type => 'noop', delay => '1h' });
+	$daemon->stop;
+	open my $lock, '+<', $daemon->dir . '/state/store/store.lock' or die "lock: $!";
+	flock $lock, LOCK_EX or die "flock: $!";
+	$daemon->launch;
+	poll_until(sub { $daemon->role_pids('broker') });
+	my ($broker) = $daemon->role_pids('broker');
+	my $still = time + 0.5;
+	poll_until(sub { time > $still || !kill 0 => $broker });
+	ok(kill(0 => $broker), 'its successor waits');
+	close $lock;
+	$daemon->wait_ready;
+	is(job($daemon, $job->{id})->{state}, 'scheduled', 'and then begins');
+	$daemon->stop;
 };
 
 subtest 'a full disk' => sub {
