@@ -357,10 +357,11 @@ void dispatch_worker_lost(struct broker *b, const struct control_message *m)
 	const struct engine_death death = death_from(m);
 	struct lost *lost;
 
-	if (engine_worker_incarnation(b->engine, m->slot, NULL) != m->incarnation) {
-		/* It died before this broker was. */
+	/* It died before this broker was, or before it knows who held what; nobody is heard before that. */
+	if (b->recovery || engine_worker_incarnation(b->engine, m->slot, NULL) != m->incarnation) {
 		if (engine_worker_was_lost(b->engine, m->slot, m->incarnation, &death) < 0)
 			log_error("no memory for the death of worker %u", m->slot);
+		engine_worker_lost(broker_engine(b), m->slot, m->incarnation, &death);
 		return;
 	}
 	lost = calloc(1, sizeof(*lost));

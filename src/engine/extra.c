@@ -73,6 +73,8 @@ void extra_free(struct engine *e, struct job *job)
 	heap_remove(&e->deadlines, &x->deadline_due);
 	group_unref(e, x->group);
 	keys_leave(e, x);
+	bytes_unref(x->key);
+	bytes_unref(x->unique_key);
 	while (x->notes) {
 		struct job_note *note = x->notes;
 
@@ -83,6 +85,7 @@ void extra_free(struct engine *e, struct job *job)
 	free(x);
 }
 
+/* What it has stays with it: it may be yet to be saved. */
 void extra_leave(struct engine *e, struct job *job)
 {
 	if (!job->extra)
@@ -245,11 +248,9 @@ static void keys_leave(struct engine *e, struct job_extra *x)
 
 	if (x->key && map_get(&e->keys, bytes_hash(x->key), &key) == x)
 		map_take(&e->keys, bytes_hash(x->key), &key);
-	bytes_unref(GA_TAKE_PTR(x->key));
 	key = span_of_bytes(x->unique_key);
 	if (x->unique_key && map_get(&e->uniques, bytes_hash(x->unique_key), &key) == x)
 		map_take(&e->uniques, bytes_hash(x->unique_key), &key);
-	bytes_unref(GA_TAKE_PTR(x->unique_key));
 }
 
 /* A key is forgotten key_ttl after its job's acceptance, though the job may still be here. */

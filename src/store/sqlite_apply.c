@@ -60,8 +60,10 @@ static int mark_if_synced(struct sqlite *q)
 	FAILPOINT("store.before_mark");
 	r = mark_write(q->mark_fd, &mark);
 	FAILPOINT("store.after_mark");
-	/* It is rewritten in place: even a full disk takes it. */
-	return r < 0 ? sqlite_why(q, r, "%s: %s", STORE_MARK, strerror(-r)) : 0;
+	if (r >= 0)
+		return 0;
+	q->dead = true; /* also for want of space: what it tells of is committed, and must not be tried again */
+	return sqlite_why(q, r, "%s: %s", STORE_MARK, strerror(-r));
 }
 
 static int commit(struct sqlite *q)

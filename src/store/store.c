@@ -191,6 +191,7 @@ int store_fd(const struct store *s)
 
 void store_dispatch(struct store *s)
 {
+	struct store_commit death = { 0 };
 	struct list *place;
 	uint64_t ignored;
 
@@ -199,6 +200,8 @@ void store_dispatch(struct store *s)
 	list_splice_back(&s->answers, &s->out);
 	if (s->thread_why[0])
 		memcpy(s->why, s->thread_why, sizeof(s->why));
+	death.error = s->died;
+	s->died = 0;
 	pthread_mutex_unlock(&s->mutex);
 	while ((place = list_pop_front(&s->answers)) != NULL) {
 		struct work *work = LIST_ENTRY(place, struct work, place);
@@ -209,6 +212,8 @@ void store_dispatch(struct store *s)
 			tell_read(container_of(work, struct store_read, work));
 		work_free(work);
 	}
+	if (death.error < 0 && s->committed)
+		s->committed(s->committed_arg, &death);
 }
 
 static void tell_batch(struct store *s, struct store_batch *batch)

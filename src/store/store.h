@@ -89,7 +89,7 @@ struct store_refusal {
 	bool same_payload;
 };
 struct store_commit {
-	uint64_t number;
+	uint64_t number; /* 0: of no batch: the store died between two */
 	/* 0; or -errno: whether any of this batch is kept is unknown, and the store is of no more use: answer
 	 * `unknown_outcome` to who waits, and exit. */
 	int error;

@@ -95,6 +95,7 @@ struct store {
 	bool running, closing, away; /* away: the thread waits for `wake` */
 	struct store_facts facts;
 	char thread_why[256]; /* it died of */
+	int died;             /* between two batches: the error, until it is told */
 
 	/* The caller's thread's. */
 	char why[256];

@@ -108,6 +108,18 @@ static void die(struct run *run, int error)
 	pthread_mutex_unlock(&s->mutex);
 }
 
+/* With no batch to tell of it. */
+static void die_between(struct run *run, int error)
+{
+	struct store *s = run->s;
+
+	die(run, error);
+	pthread_mutex_lock(&s->mutex);
+	s->died = error;
+	pthread_mutex_unlock(&s->mutex);
+	(void)eventfd_write(s->fd, 1);
+}
+
 /* Give answers to the caller, with the facts as they are now. */
 static void publish(struct run *run, struct list *answers)
 {
@@ -227,7 +239,7 @@ static void sync_when_due(struct run *run)
 	run->sync_due = TIME_NEVER;
 	run->syncs++;
 	if (r < 0)
-		die(run, r);
+		die_between(run, r);
 }
 
 static void upkeep_when_due(struct run *run)
@@ -241,7 +253,7 @@ static void upkeep_when_due(struct run *run)
 	r = run->s->backend->upkeep(run->s->state, clock_wall(), &again);
 	run->upkeep_due = time_add(clock_monotonic(), again);
 	if (r < 0)
-		die(run, r);
+		die_between(run, r);
 	list_init(&none);
 	publish(run, &none);
 }

@@ -473,6 +473,30 @@ static void many_withheld_actions_leave_in_order(void **state)
 	rig_close(&rig);
 }
 
+static void a_job_that_leaves_before_its_first_save_is_saved_whole(void **state)
+{
+	struct submission s = fsynced;
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ .max_finished_bytes = 1 });
+	s.key = SPAN("order-1");
+	s.unique_key = SPAN("one");
+	job = rig_submit(&rig, s);
+	assert_int_equal(engine_cancel(rig.e, job), 0);
+	rig_turn(&rig);
+	assert_ptr_equal(engine_change(rig.e), job);
+	assert_true(job->gone);
+	assert_non_null(job->extra->key);
+	assert_non_null(job->extra->unique_key);
+	assert_null(engine_change(rig.e));
+	engine_committed(rig.e, engine_seal(rig.e));
+	rig_turn(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_FINISHED, job), 1);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,6 +517,7 @@ int main(void)
 		cmocka_unit_test(a_deadline_ends_a_job_wherever_it_is),
 		cmocka_unit_test(durable_jobs_outlive_their_client),
 		cmocka_unit_test(arguments_can_live_in_the_store_alone),
+		cmocka_unit_test(a_job_that_leaves_before_its_first_save_is_saved_whole),
 		cmocka_unit_test(many_withheld_actions_leave_in_order),
 	};
 
