@@ -215,9 +215,9 @@ static void put_finished(struct connection *c, uint64_t tag, const struct job_fa
 
 static void on_finished(struct connection *c, struct job *job)
 {
-	struct job_facts f;
+	struct job_facts f = { 0 };
 
-	facts_of_job(c->broker, job, &f);
+	facts_of_end(job, &f);
 	put_finished(c, job->tag, &f);
 }
 

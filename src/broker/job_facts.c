@@ -15,6 +15,27 @@ static int64_t wall_of(const struct broker *b, int64_t at)
 	return at == 0 || at == TIME_NEVER ? at : at + b->wall_offset;
 }
 
+static void take_error(const struct job *job, struct job_facts *f)
+{
+	if (!job->error)
+		return;
+	f->has_error = true;
+	f->error_signal = job->error->signal;
+	f->error_code = span_of(job->error->code);
+	f->error_message = span_of(job->error->message);
+}
+
+void facts_of_end(const struct job *job, struct job_facts *facts)
+{
+	facts->id = job->id;
+	facts->state = job->state;
+	facts->attempts = job->attempts;
+	facts->elapsed_us = job->elapsed_us;
+	facts->meta = text_of(job->meta);
+	facts->body = text_of(job->body);
+	take_error(job, facts);
+}
+
 void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret_facts)
 {
 	const struct job_profile *p = job->profile;
@@ -39,7 +60,6 @@ void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret
 					 .finished_wall = wall_of(b, job->finished_at),
 					 .due_wall = wall_of(b, engine_due(b->engine, job)),
 					 .deadline_wall = x ? wall_of(b, x->deadline) : 0,
-					 .has_error = job->error != NULL,
 					 .args_away = job->args_away,
 					 .args = text_of(job->args),
 					 .meta = text_of(job->meta),
@@ -52,11 +72,7 @@ void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret
 		ret_facts->group = &x->group->id;
 		ret_facts->member = x->member;
 	}
-	if (!job->error)
-		return;
-	ret_facts->error_signal = job->error->signal;
-	ret_facts->error_code = span_of(job->error->code);
-	ret_facts->error_message = span_of(job->error->message);
+	take_error(job, ret_facts);
 }
 
 static struct span text_or_none(struct span text)

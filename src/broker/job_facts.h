@@ -28,6 +28,8 @@ struct job_facts {
 };
 
 /* All borrow. */
+void facts_of_end(const struct job *job,
+		  struct job_facts *facts); /* how it ended alone, for those that count */
 void facts_of_job(struct broker *b, const struct job *job, struct job_facts *ret_facts);
 void facts_of_row(struct broker *b, const struct store_job *row, struct job_facts *ret_facts);
 /* Whether one of the tags is this. */

@@ -359,6 +359,35 @@ subtest 'a backup' => sub {
 	$other->stop;
 };
 
+subtest 'by the command' => sub {
+	my $daemon = daemon(plugins => [$trouble]);
+	my $cli = Gather::Cli->new(socket => $daemon->socket);
+	my $did = $cli->run(qw(submit noop --tag a --tag b --delay 1h --priority 3 --deadline 2h -o json));
+	is($did->{status}, 0, 'submit') or diag $did->{err};
+	is(Gather::Cli::from_json($did->{out})->{durability}, 'fsync', '... keeps its job');
+	my $id = Gather::Cli::from_json($did->{out})->{id};
+	is_deeply(job($daemon, $id)->{tags}, [ 'a', 'b' ], '... with tags');
+	like(job($daemon, $id)->{deadline_at}, qr/^20/, '... and a deadline');
+	is($cli->run(qw(ls --tag b --since 1h -o id))->{out}, "$id\n", 'ls finds it by them');
+	$did = $cli->run(qw(submit noop --idempotency-key k1 -o id));
+	is($cli->run(qw(submit noop --idempotency-key k1 -o id))->{out}, $did->{out}, 'the same key, the same job');
+	is($cli->run(qw(submit noop --priority 1 --idempotency-key k1))->{status}, 1, '... or none');
+	is($cli->run(qw(run noop --durability fsync))->{status}, 0, 'run waits for a durable one');
+	is($cli->run(qw(run sleep seconds=20 --deadline 300ms))->{status}, 1, 'a deadline ends it');
+	is($cli->run(qw(run fail_retry times:=9 --at-most-once))->{status}, 1, 'one that is never run twice fails');
+	my $failed = $cli->run(qw(ls --state failed -o id))->{out};
+	chomp $failed;
+	like($cli->run('attempts', $failed)->{out}, qr/^ +1 +failed .*not_yet/m, 'attempts shows how');
+	like($cli->run(qw(retry --type fail_retry))->{out}, qr/^retry: 1 of 1 jobs$/m, 'retry by a filter');
+	finished($daemon, $failed);
+	like($cli->run(qw(cancel --tag a))->{out}, qr/^cancel: 1 of 1 jobs$/m, 'cancel by a filter');
+	is($cli->run(qw(cancel))->{status}, 2, '... but not all that there are');
+	like($cli->run('purge', '--state', 'cancelled,failed')->{out}, qr/^purge: 2 of 2 jobs$/m, 'purge');
+	is($cli->run('show', $id)->{status}, 1, '... forgets');
+	like($cli->run(qw(--local run noop --durability fsync))->{err}, qr/keeps jobs in memory/, 'a private daemon keeps nothing');
+	$daemon->stop;
+};
+
 subtest 'a store that can not be trusted' => sub {
 	my $damaged = daemon();
 	post($damaged, [ map { { type => 'noop', delay => '1h', tags => ['canary'] } } 1 .. 50 ]);
