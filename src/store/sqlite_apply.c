@@ -173,7 +173,7 @@ static int job_key_taken(struct applying *a, const struct store_job *job, bool *
 static int job_take_key(struct applying *a, const struct store_job *job)
 {
 	struct sqlite *q = a->q;
-	int64_t expires = time_add(job->accepted_wall, q->options.key_ttl);
+	int64_t expires = steady_expiry(q, time_add(job->accepted_wall, q->options.key_ttl));
 	struct value row[KEY_COLUMNS] = {
 		[KEY_SEQUENCE] = value_integer((int64_t)job->sequence),
 		[KEY_KEY] = value_text(job->key),
@@ -304,7 +304,7 @@ static int apply_group(struct applying *a, const struct change *change)
 	if (change->first && a->refuse_first)
 		return refuse(a, group->sequence, STORE_NO_SPACE);
 	wall_note(q, MAX(group->accepted_wall, group->finished_wall));
-	group_values(group, row);
+	group_values(q, group, row);
 	row_seal(&table_groups, row, change->first);
 	r = sqlite_do_bound(q, change->first ? DO_INSERT_GROUP : DO_UPDATE_GROUP, &table_groups,
 			    row, change->first);

@@ -24,11 +24,11 @@ static struct store_due values_due(const struct sqlite *q, const struct value ro
 	};
 }
 
-static struct value expiry_value(enum job_state state, int64_t expires_wall)
+static struct value expiry_value(const struct sqlite *q, enum job_state state, int64_t expires_wall)
 {
 	if (!job_state_is_final(state))
 		return (struct value){ 0 };
-	return value_integer(expires_wall > 0 ? expires_wall : INT64_MAX);
+	return value_integer(expires_wall > 0 ? steady_expiry(q, expires_wall) : INT64_MAX);
 }
 
 static void job_once_values(const struct store_job *job, struct value *row)
@@ -57,7 +57,7 @@ void job_values(const struct sqlite *q, const struct store_job *job, bool all,
 	if (all)
 		job_once_values(job, row);
 	row[JOBS_STATE] = value_integer(job->state);
-	row[JOBS_EXPIRES] = expiry_value(job->state, job->expires_wall);
+	row[JOBS_EXPIRES] = expiry_value(q, job->state, job->expires_wall);
 	row[JOBS_ACCEPTED] = value_integer(job->accepted_wall);
 	row[JOBS_CANCELLING] = value_integer(job->cancelling);
 	row[JOBS_ATTEMPTS] = value_integer(job->attempts);
@@ -163,11 +163,12 @@ int values_attempt(const struct value row[ATTEMPT_COLUMNS], struct store_attempt
 	return 0;
 }
 
-void group_values(const struct store_group *group, struct value row[GROUP_COLUMNS])
+void group_values(const struct sqlite *q, const struct store_group *group,
+		  struct value row[GROUP_COLUMNS])
 {
 	row[GROUP_SEQUENCE] = value_integer((int64_t)group->sequence);
 	row[GROUP_STATE] = value_integer(group->state);
-	row[GROUP_EXPIRES] = expiry_value(group->state, group->expires_wall);
+	row[GROUP_EXPIRES] = expiry_value(q, group->state, group->expires_wall);
 	row[GROUP_ACCEPTED] = value_integer(group->accepted_wall);
 	row[GROUP_ID] = value_blob(group->id.b, sizeof(group->id.b));
 	row[GROUP_PARENT] = integer_or_null((int64_t)group->parent);

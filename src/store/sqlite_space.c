@@ -21,6 +21,7 @@ enum {
 #define UPKEEP_EVERY NSEC_PER_SEC
 #define VACUUM_EVERY (20 * NSEC_PER_MSEC)
 #define SPACE_EVERY (100 * NSEC_PER_MSEC)
+#define CLOCK_SLACK NSEC_PER_SEC /* two clocks never quite agree */
 
 /* ---- the file system ---- */
 
@@ -68,6 +69,13 @@ void space_look(struct sqlite *q, bool now)
 int64_t steady_wall(const struct sqlite *q, int64_t now_wall)
 {
 	return MIN(now_wall, q->boot_wall + (clock_boottime() - q->boot_boottime));
+}
+
+int64_t steady_expiry(const struct sqlite *q, int64_t expires_wall)
+{
+	int64_t behind = q->boot_wall + (clock_boottime() - q->boot_boottime) - clock_wall();
+
+	return behind > CLOCK_SLACK ? time_add(expires_wall, behind) : expires_wall;
 }
 
 void expiry_note(struct sqlite *q, int64_t expires_wall)

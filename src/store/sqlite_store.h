@@ -81,7 +81,8 @@ int file_sync(int fd) GA_MUST_CHECK; /* fsync() */
 void job_values(const struct sqlite *q, const struct store_job *job, bool all,
 		struct value row[JOBS_COLUMNS]);
 void attempt_values(const struct store_attempt *attempt, struct value row[ATTEMPT_COLUMNS]);
-void group_values(const struct store_group *group, struct value row[GROUP_COLUMNS]);
+void group_values(const struct sqlite *q, const struct store_group *group,
+		  struct value row[GROUP_COLUMNS]);
 /* -EBADMSG: damaged. Spans are borrowed from the values. */
 int values_job(const struct sqlite *q, const struct value row[JOBS_COLUMNS], unsigned count,
 	       struct store_job *ret_job) GA_MUST_CHECK;
@@ -125,6 +126,9 @@ void space_look(struct sqlite *q, bool now); /* sets `full` */
 void ballast_release(struct sqlite *q);
 int checkpoint(struct sqlite *q) GA_MUST_CHECK; /* -ENOSPC: there was no room for all of it */
 int64_t steady_wall(const struct sqlite *q, int64_t now_wall);
+/* While the wall clock is behind what it was in this boot, an end that is reckoned by it is too early: the end as it was
+ * meant. */
+int64_t steady_expiry(const struct sqlite *q, int64_t expires_wall);
 int pages_count(struct sqlite *q) GA_MUST_CHECK;
 void expiry_note(struct sqlite *q, int64_t expires_wall);
 

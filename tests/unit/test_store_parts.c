@@ -123,6 +123,19 @@ static void expiry_does_not_believe_a_clock_that_was_set_forward(void **state)
 	assert_true(steady_wall(&q, 900000 * NSEC_PER_SEC) < 5100 * NSEC_PER_SEC);
 }
 
+static void expiry_does_not_believe_a_clock_that_was_set_back(void **state)
+{
+	struct sqlite q = { .boot_wall = clock_wall() + 900 * NSEC_PER_SEC,
+			    .boot_boottime = clock_boottime() };
+	const int64_t end = 5000 * NSEC_PER_SEC;
+
+	(void)state;
+	assert_true(steady_expiry(&q, end) > end + 890 * NSEC_PER_SEC);
+	assert_true(steady_expiry(&q, end) < end + 910 * NSEC_PER_SEC);
+	q.boot_wall = clock_wall() - 900 * NSEC_PER_SEC;
+	assert_int_equal(steady_expiry(&q, end), end);
+}
+
 /* What a future version does to a database of today. */
 static void a_migration_leaves_a_store_that_older_ones_refuse(void **state)
 {
@@ -219,6 +232,7 @@ int main(void)
 		cmocka_unit_test(crc32c_is_the_same_by_instruction_and_by_table),
 		cmocka_unit_test(a_checksum_covers_each_column_and_the_key),
 		cmocka_unit_test(the_mark_comes_back_or_is_damaged),
+		cmocka_unit_test(expiry_does_not_believe_a_clock_that_was_set_back),
 		cmocka_unit_test(expiry_does_not_believe_a_clock_that_was_set_forward),
 		cmocka_unit_test(a_migration_leaves_a_store_that_older_ones_refuse),
 		cmocka_unit_test(a_migration_that_fails_says_why),
