@@ -102,7 +102,7 @@ static void list_all(struct judge *j)
 	unsigned status;
 
 	do {
-		snprintf(target, sizeof(target), "/v1/jobs?limit=%d%s%s", PAGE,
+		snprintf(target, sizeof(target), "/v1/jobs?type=ledger&limit=%d%s%s", PAGE,
 			 cursor[0] ? "&cursor=" : "", cursor);
 		json_t *page = ask(j, target, &status);
 		size_t i;
@@ -116,51 +116,66 @@ static void list_all(struct judge *j)
 	} while (cursor[0]);
 }
 
-/* A job that ran more than once ends with the result of its last attempt, no earlier one. */
-static void check_result(struct judge *j, const struct book_job *job)
+static json_t *ask_job(struct judge *j, const char *id, unsigned *ret_status)
 {
-	char text[UUID_TEXT_SIZE], target[80];
-	unsigned status;
-	struct uuid id;
+	char target[80];
 
-	memcpy(id.b, job->id, sizeof(id.b));
-	uuid_format(&id, text);
-	snprintf(target, sizeof(target), "/v1/jobs/%s", text);
-	json_t *view = ask(j, target, &status);
+	snprintf(target, sizeof(target), "/v1/jobs/%s", id);
+	return ask(j, target, ret_status);
+}
+
+/* A job that ran more than once ends with the result of its last attempt, no earlier one. */
+static void check_result(struct judge *j, const struct book_job *job, const char *id)
+{
+	unsigned status;
+	json_t *view = ask_job(j, id, &status);
 	json_int_t ran =
 		json_integer_value(json_object_get(json_object_get(view, "result"), "attempt"));
 
 	if (status != 200)
-		book_wrong(&j->book, "%s is listed, but asked for it is answered with %u", text,
-			   status);
+		book_wrong(&j->book, "%s is listed, but asked for it is answered with %u", id, status);
 	else if (ran != (json_int_t)job->attempts)
 		book_wrong(&j->book, "%s succeeded at attempt %u with the result of attempt %lld",
-			   text, job->attempts, (long long)ran);
+			   id, job->attempts, (long long)ran);
+	json_decref(view);
+}
+
+/* Is it gone, or only left out? */
+static void check_missing(struct judge *j, const struct book_job *job, const char *id)
+{
+	unsigned status;
+	json_t *view = ask_job(j, id, &status);
+
+	if (status == 200)
+		book_wrong(&j->book, "%s (%s, submission %llu) isn't in the list", id,
+			   text_at(view, "state"), (unsigned long long)job->number);
+	else
+		book_wrong(&j->book,
+			   "LOST: submission %llu was accepted as %s, which is answered with %u",
+			   (unsigned long long)job->number, id, status);
 	json_decref(view);
 }
 
 static void check_job(struct judge *j, struct book_job *job)
 {
-	char text[UUID_TEXT_SIZE];
-	struct uuid id;
+	char id[UUID_TEXT_SIZE];
+	struct uuid uuid;
 
-	memcpy(id.b, job->id, sizeof(id.b));
-	uuid_format(&id, text);
+	memcpy(uuid.b, job->id, sizeof(uuid.b));
+	uuid_format(&uuid, id);
 	if (job->promised && !job->listed)
-		book_wrong(&j->book,
-			   "LOST: submission %llu was accepted as %s, which the daemon doesn't know",
-			   (unsigned long long)job->number, text);
+		check_missing(j, job, id);
 	if (job->listed && !job->number)
-		book_wrong(&j->book, "%s is in the daemon, but nobody knows of it", text);
+		book_wrong(&j->book, "%s is in the daemon, but nobody knows of it", id);
 	if (job->succeeded && !job->starts)
-		book_wrong(&j->book, "%s succeeded without ever running", text);
+		book_wrong(&j->book, "%s succeeded without ever running", id);
 	if (job->listed && job->starts && job->last_attempt > job->attempts)
-		book_wrong(&j->book, "%s ran its attempt %u, but the daemon counts %u", text,
+		book_wrong(&j->book, "%s ran its attempt %u, but the daemon counts %u", id,
 			   job->last_attempt, job->attempts);
 	if (job->starts > 1) {
 		j->reruns += job->starts - 1;
 		if (job->succeeded)
-			check_result(j, job);
+			check_result(j, job, id);
 	}
 }
 

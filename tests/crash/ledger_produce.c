@@ -22,7 +22,8 @@
 #define BATCH 64
 #define RECONNECT_NS (2 * NSEC_PER_MSEC)
 #define TURN_NS (5 * NSEC_PER_MSEC)
-#define REPEATED (UINT64_C(1) << 63) /* in tags: a submission whose promise is known already */
+#define PAUSE_NS (20 * NSEC_PER_MSEC) /* after a refusal */
+#define REPEATED (UINT64_C(1) << 63)  /* in tags: a submission whose promise is known already */
 
 enum order_state { ORDER_NONE, ORDER_SENT, ORDER_OWED, ORDER_SETTLED };
 
@@ -48,6 +49,7 @@ struct produce {
 	uint64_t *owed;        /* to be submitted again: a stack */
 	size_t owed_count, outstanding, repeats;
 	uint64_t rate_used;
+	int64_t pause_until;
 	int64_t started;
 };
 
@@ -166,6 +168,8 @@ static int submit_more(struct produce *p)
 	size_t count = allowed_now(p);
 	int error = 0;
 
+	if (clock_monotonic() < p->pause_until)
+		return 0;
 	while (error == 0 && p->owed_count > 0 && p->outstanding < p->window) {
 		uint64_t number = p->owed[--p->owed_count];
 
@@ -223,20 +227,27 @@ static int on_promise(struct produce *p, const struct ga_event *e)
 	return repeat_some(p, number);
 }
 
-/* "Come again later" is an answer like another; one that leaves the outcome open is as good as none. */
+static bool code_is(const struct ga_event *e, const char *code)
+{
+	return e->code.size == strlen(code) && memcmp(e->code.data, code, e->code.size) == 0;
+}
+
+/* "Not now" is an answer like another; one that leaves the outcome open is as good as none. */
 static void on_refusal(struct produce *p, const struct ga_event *e)
 {
 	uint64_t number = e->tag & ~REPEATED;
+	bool not_now = e->status == 429 || code_is(e, "store_full");
 
 	p->progress->refused++;
 	if (e->tag & REPEATED)
 		return;
-	note(p, e->status == 429 ? LEDGER_REFUSED : LEDGER_UNKNOWN, number, e->status, NULL);
-	if (e->status != 429 && e->status != 503)
+	if (!not_now && e->status != 503)
 		errx(1, "submission %llu is refused: %u %.*s: %.*s", (unsigned long long)number,
 		     e->status, (int)e->code.size, e->code.data, (int)e->message.size,
 		     e->message.data);
-	if (is_keyed(p, number) || e->status == 429)
+	note(p, not_now ? LEDGER_REFUSED : LEDGER_UNKNOWN, number, e->status, NULL);
+	p->pause_until = clock_monotonic() + PAUSE_NS;
+	if (is_keyed(p, number) || not_now)
 		owe(p, number);
 	else
 		settle(p, number);
