@@ -188,11 +188,22 @@ static void on_ready(struct io_watch *w, unsigned events)
 		connection_out(c);
 }
 
+static unsigned holds(const struct connection *c)
+{
+	return c->protocol->holds ? c->protocol->holds(c) : 0;
+}
+
+/* Input has to wait for what the client does, or the disk. */
+static bool is_crowded(const struct connection *c)
+{
+	return buf_size(&c->out) > CONNECTION_OUTPUT_MAX || holds(c) >= CONNECTION_HOLDS_MAX;
+}
+
 bool connection_goes_on(struct connection *c)
 {
 	if (c->closed)
 		return false;
-	c->held = buf_size(&c->out) > CONNECTION_OUTPUT_MAX || c->asks >= CONNECTION_ASKS_A_TURN;
+	c->held = is_crowded(c) || c->asks >= CONNECTION_ASKS_A_TURN;
 	return !c->held;
 }
 
@@ -301,11 +312,6 @@ static void on_presence(struct loop_timer *t)
 		connection_close(c);
 }
 
-static bool holds_answers(const struct connection *c)
-{
-	return c->protocol->holds && c->protocol->holds(c);
-}
-
 static void send_some(struct connection *c)
 {
 	bool progress = false;
@@ -330,11 +336,11 @@ static void send_some(struct connection *c)
 		connection_close(c);
 		return;
 	}
-	if (c->held && buf_size(&c->out) <= CONNECTION_OUTPUT_MAX)
+	if (c->held && !is_crowded(c))
 		loop_call_soon(c->broker->loop, &c->resume);
 	if (buf_size(&c->out) > 0) {
 		watch_stall(c, progress);
-	} else if ((c->closing && !holds_answers(c)) || (c->ended && !answers_are_due(c))) {
+	} else if ((c->closing && holds(c) == 0) || (c->ended && !answers_are_due(c))) {
 		connection_close(c);
 		return;
 	} else {

@@ -17,7 +17,8 @@
 #define CONNECTION_OUTPUT_END (256u << 20)
 #define CONNECTION_ASKS_A_TURN                                                                     \
 	8 /* a list or a why may look at many jobs: the others must not wait for a flood of them */
-#define CONNECTION_ASKS_MAX 1024 /* whose answers are still to come */
+#define CONNECTION_ASKS_MAX 1024   /* whose answers are still to come */
+#define CONNECTION_HOLDS_MAX 16384 /* answers that wait for a commit: past that it isn't read */
 #define CONNECTION_STALL (60 * NSEC_PER_SEC)
 
 struct broker;
@@ -33,8 +34,9 @@ struct protocol {
 	/* The client will send no more. Whether answers are still to come, so that it is kept until
 	 * it closes altogether. NULL: there are none. Asked again after each answer. */
 	bool (*ended)(struct connection *c);
-	/* Whether acknowledgements wait for a commit: even what is about to be closed says them first. NULL: none do. */
-	bool (*holds)(const struct connection *c);
+	/* How many answers wait for a commit: even what is about to be closed says them first. NULL: none do. Each one
+	 * that does no longer comes with a connection_out(). */
+	unsigned (*holds)(const struct connection *c);
 	/* A job that was submitted for this connection has ended. */
 	void (*finished)(struct connection *c, struct job *job);
 	/* It is closed: forget it. */
@@ -57,7 +59,7 @@ struct connection {
 	bool closing;     /* no more input; closed when the output has left */
 	bool ended;       /* the client has shut down its side: it may still read */
 	bool reading;     /* its input is being handed on: only that may free it afterwards */
-	bool held;        /* input waits until output has left, or for the next turn */
+	bool held; /* input waits until output has left, answers are safe, or for the next turn */
 	bool closed;
 };
 

@@ -33,7 +33,7 @@ static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
 static void on_finished(struct connection *c, struct job *job);
 static bool on_ended(struct connection *c);
-static bool holds(const struct connection *c);
+static unsigned holds(const struct connection *c);
 static void take_line(struct connection *c, struct span text);
 static void submit(struct connection *c, json_t *object, struct span text, struct span tag);
 static void ask(struct connection *c, const json_t *object, struct span text, struct span tag);
@@ -342,6 +342,7 @@ static void on_safe(struct keep_hold *h, int error)
 
 	s->held--;
 	l->held = false;
+	connection_out(l->connection);
 	if (buf_size(&l->text) > 0) {
 		say_held(l);
 	} else if (error < 0) {
@@ -506,11 +507,11 @@ static bool on_ended(struct connection *c)
 	return !list_empty(&s->lines);
 }
 
-static bool holds(const struct connection *c)
+static unsigned holds(const struct connection *c)
 {
 	const struct session *s = c->state;
 
-	return s->held > 0;
+	return s->held;
 }
 
 static void on_closed(struct connection *c)

@@ -28,7 +28,7 @@ struct ask {
 
 static int64_t on_input(struct connection *c, struct span input);
 static void on_closed(struct connection *c);
-static bool holds(const struct connection *c);
+static unsigned holds(const struct connection *c);
 static void on_finished(struct connection *c, struct job *job);
 static void take(struct connection *c, const struct record *r);
 static void submit(struct connection *c, const struct record *r);
@@ -422,11 +422,11 @@ static void ask(struct connection *c, const struct record *r)
 	verb_ask(&a->request);
 }
 
-static bool holds(const struct connection *c)
+static unsigned holds(const struct connection *c)
 {
 	const struct session *s = c->state;
 
-	return s->held > 0;
+	return s->held;
 }
 
 static void on_closed(struct connection *c)

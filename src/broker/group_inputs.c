@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Of the results, as they are kept, while they are gathered: what is sent then is a record. */
+#define GATHERED_MAX (4u * RECORD_MAX)
+
 /* A result that is referred to. */
 struct input {
 	struct list mates;
@@ -30,6 +33,7 @@ struct gathering {
 	uint64_t next_ancestor;
 	struct list missing; /* struct input */
 	json_t *inputs;
+	size_t size; /* of the results in there */
 	struct store_read *read;
 	const char *code, *message; /* why it fails */
 };
@@ -162,6 +166,7 @@ static void add_input(struct gathering *g, struct input *in, struct span meta, s
 
 	if (!input || json_object_set_new(g->inputs, in->whose.data, input) < 0)
 		abort();
+	g->size += meta.size + body.size;
 	list_remove(&in->mates);
 	free(in);
 }
@@ -209,14 +214,19 @@ static bool look_up(struct gathering *g, struct input *in)
 	return false;
 }
 
+static void fail_too_large(struct gathering *g)
+{
+	fail(g, "inputs_too_large",
+	     "its arguments and the results that they refer to are more than 1 MiB together");
+}
+
 static void send(struct gathering *g, const struct job *job)
 {
 	char *text = json_dumps(g->inputs, JSON_COMPACT);
 	struct span inputs = span_of(text ? text : "{}");
 
 	if (g->args->size + inputs.size + RECORD_HEADER_SIZE + 64 > RECORD_MAX)
-		fail(g, "inputs_too_large",
-		     "its arguments and the results that they refer to are more than 1 MiB together");
+		fail_too_large(g);
 	else
 		dispatch_job(g->broker, job, text_of(g->args), inputs);
 	free(text);
@@ -246,6 +256,10 @@ static void go_on(struct gathering *g)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it doesn't see that the list has moved on */
 		if (!look_up(g, LIST_ENTRY(g->missing.next, struct input, mates)))
 			return;
+		if (g->size > GATHERED_MAX) {
+			fail_too_large(g);
+			return;
+		}
 	}
 	send(g, job);
 }

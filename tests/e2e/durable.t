@@ -304,6 +304,17 @@ subtest 'many at once' => sub {
 	$daemon->stop;
 };
 
+subtest 'more than may wait for a commit, on one connection' => sub {
+	my $daemon = daemon();
+	my $lines = Gather::Lines->new($daemon->socket);
+	my $count = 20_000;
+	$lines->send_raw(join '', map { qq({"type":"noop","delay":"1h","durability":"write","tag":$_}\n) } 1 .. $count);
+	my @tags = map { my $answer = $lines->next; $answer && $answer->{id} ? $answer->{tag} : () } 1 .. $count;
+	is(scalar @tags, $count, 'all are accepted');
+	is_deeply(\@tags, [ 1 .. $count ], 'and answered in order');
+	$daemon->kill9;
+};
+
 subtest 'large arguments' => sub {
 	my $daemon = daemon('capacity.cpu' => 1, 'store.inline_bytes' => '1KiB');
 	my $text = 'abc' x 100_000;
