@@ -109,6 +109,24 @@ GA_API int ga_job_progress(ga_job *job, double fraction, const char *text);
 /* A line for the attempt's log, or several; kept with the job, the latest 16 KiB of them. Both: 0 or -ENOMEM. */
 GA_API int ga_job_log(ga_job *job, const char *line);
 
+/* ---- children: jobs of the attempt's own, for `run` and `start` handlers, on the loop ---- */
+/* Submit a job: its type, its arguments and further fields as JSON objects (NULL: none). It belongs to this attempt: it is
+ * kept in memory, and what is left of it when the handler ends is cancelled first. The future resolves with 0, or
+ * -ECANCELED, -ETIMEDOUT, -EIO (it failed, or was refused), -EMSGSIZE; cancelling it cancels the job. NULL: no memory. */
+GA_API ga_future *ga_job_submit(ga_job *job, const char *type, const char *args, const char *options);
+struct ga_child_result {
+	const char *code, *message; /* why it failed; "": it didn't */
+	const char *meta;           /* a JSON object; "": none */
+	size_t meta_size;
+	const char *body;
+	size_t body_size;
+};
+/* What it gave, as long as the future is held. -EINPROGRESS; -EINVAL: not from ga_job_submit(). */
+GA_API int ga_child_result(const ga_future *child, struct ga_child_result *ret_result);
+/* ga_gather(), and meanwhile the attempt takes no slot of its worker: children can run where their parents wait. Waiting for
+ * children in any other way holds it. It always counts for the limits of its queue and key. */
+GA_API int ga_job_gather(ga_job *job, ga_future *const futures[], size_t count, unsigned flags) GA_ASYNC;
+
 /* ---- the result: metadata (a JSON object, 64 KiB at most) and a body (raw bytes) ---- */
 /* 0, -ENOMEM, or -EMSGSIZE past the limit; a key set twice stands twice, so set each once. */
 GA_API int ga_job_meta_text(ga_job *job, const char *key, const char *value);

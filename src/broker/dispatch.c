@@ -1,4 +1,5 @@
 #include "dispatch.h"
+#include "child_jobs.h"
 #include "engine_durable.h"
 #include "engine_groups.h"
 #include "failpoint.h"
@@ -80,6 +81,12 @@ static void on_record(void *arg, struct peer_name from, const struct record *r)
 		break;
 	case RECORD_PROGRESS:
 		on_progress(b, from, r);
+		break;
+	case RECORD_CHILD:
+	case RECORD_CHILD_CANCEL:
+	case RECORD_PARK:
+	case RECORD_UNPARK:
+		children_hear(b, from.slot, r);
 		break;
 	case RECORD_SLOT_FREED:
 		engine_slot_freed(broker_engine(b), from.slot, r->slot_freed.job_class);
@@ -475,6 +482,16 @@ static void send_job(struct broker *b, const struct job *job, struct span args)
 	buf_done(&own); /* what was sent was copied; no call takes inputs */
 }
 
+void dispatch_tell(struct broker *b, uint32_t slot, const struct record *r)
+{
+	int error = router_send(b->router, peer_at(b, slot), r);
+
+	if (error == 0 || error == -ENOTCONN) /* one that has gone needs to know no more */
+		return;
+	log_warning("can't tell worker %u: %s", slot, strerror(-error));
+	ask_for_restart(peer_at(b, slot));
+}
+
 /* An attempt whose arguments are read from the store. */
 struct fetch {
 	struct broker *broker;
@@ -542,8 +559,12 @@ static void dispatch(struct broker *b, const struct job *job)
 
 static void tell_client(struct broker *b, struct job *job)
 {
-	struct connection *c = job->client ? connection_find(&b->connections, job->client - 1) : NULL;
+	struct connection *c = NULL;
 
+	if (children_tell(b, job))
+		engine_delivered(b->engine, job);
+	else if (job->client)
+		c = connection_find(&b->connections, job->client - 1);
 	if (c) {
 		c->protocol->finished(c, job);
 		engine_delivered(b->engine, job);

@@ -153,7 +153,7 @@ static void check_worker(struct check *k, const struct worker *w)
 		const struct job *job = LIST_ENTRY(it, struct job, place);
 
 		k->held++;
-		held[job->profile->job_class]++;
+		held[job->profile->job_class] += !job->parked;
 		expect(k, job->state == JOB_RUNNING && job->slot == w->slot,
 		       "job %llu is held wrongly by worker %u", (unsigned long long)job->sequence,
 		       w->slot);

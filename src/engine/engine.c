@@ -68,6 +68,7 @@ void engine_free(struct engine *e)
 	map_done(&e->uniques);
 	free(e->changes);
 	free(e->withheld);
+	free(e->endings);
 	clients_free(e);
 	queues_free(e);
 	limits_done(e);
@@ -130,6 +131,8 @@ int engine_submit(struct engine *e, const struct submission *submission, struct 
 		r = changes_reserve(e);
 	if (r == 0 && s.key.size > 0)
 		r = actions_reserve(e, 1);
+	if (r == 0 && GA_UNLIKELY(s.client & ATTEMPT_CLIENT))
+		r = children_admit(e, &s);
 	if (r == 0 && s.client != 0)
 		r = client_acquire(e, s.client, &client);
 	if (r == 0)
@@ -321,6 +324,7 @@ static void actions_settle(struct engine *e)
 
 const struct action *engine_run(struct engine *e, size_t *ret_count)
 {
+	children_run(e);
 	groups_run(e);
 	if (GA_UNLIKELY(e->wakeful))
 		ready_wake(e);

@@ -90,6 +90,10 @@ struct engine {
 	struct list waking[CLASS_COUNT]; /* open keys with parked lanes, by limit_key.places */
 	bool wakeful;                    /* there may be some */
 
+	uint32_t parents;   /* running attempts that have children */
+	uint64_t *endings;  /* tokens of such that have ended, to be followed up; room for all of them */
+	uint32_t ending_count, endings_size;
+
 	struct worker **slots; /* by slot; NULL: never started */
 	uint32_t slot_count;
 	struct worker **workers; /* those there are, by slot */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct engine;
+struct job;
 
 struct engine_worker {
 	uint32_t slot; /* small: 0 .. 4095 */
@@ -62,5 +63,19 @@ struct attempt_progress {
 };
 /* A running attempt tells of itself. -ESTALE: it isn't a current one of this slot; -ENOMEM: some of it is lost. */
 int engine_progress(struct engine *e, uint32_t slot, const struct attempt_progress *p);
+/* A running attempt waits for its children alone, and gives its slot back (`parked`), or goes on: at once, so that a worker
+ * may hold more than its capacity for a while. What isn't a current attempt of this slot is passed over. */
+void engine_park(struct engine *e, uint32_t slot, uint64_t token, bool parked);
+/* The job whose current attempt has this token. NULL: none. */
+struct job *engine_attempt(const struct engine *e, uint64_t token);
+
+/* A running attempt as a client (submission.client): what it submits are its children. They are in memory and not detached
+ * (-EINVAL), and cancelled when the attempt ends. -ESTALE: it doesn't run any more, or is to end. */
+#define ATTEMPT_CLIENT (UINT64_C(1) << 63)
+static inline uint64_t attempt_client(uint64_t token)
+{
+	return ATTEMPT_CLIENT | token;
+}
+
 /* A slot that an abandoned attempt withheld is free again. */
 void engine_slot_freed(struct engine *e, uint32_t slot, enum job_class job_class);

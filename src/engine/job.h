@@ -121,6 +121,8 @@ struct job {
 	bool sync : 1;        /* what changed must survive a loss of power before it is told */
 	bool refused : 1;     /* its first save didn't happen: nothing may be told of it but that */
 	bool args_away : 1;   /* they are in the store alone */
+	bool parent : 1;      /* RUNNING: its attempt has submitted children */
+	bool parked : 1;      /* RUNNING: it waits for them, and has given its slot back */
 	bool unconfirmed : 1; /* restored as RUNNING; its worker hasn't said yet that it has it */
 	bool sent : 1;        /* RUNNING: it was handed out, so that it may have begun */
 	bool suspect : 1; /* it may take its worker along, and runs in the sacrificial one only: suspects.c */

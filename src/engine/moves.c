@@ -212,6 +212,8 @@ static void running_enter(struct engine *e, struct job *job)
 static void running_leave(struct engine *e, struct job *job)
 {
 	map_take(&e->attempts, job->token, &job->token);
+	if (GA_UNLIKELY(job->parent))
+		parent_ended(e, job);
 	worker_give(e, job);
 	limits_stopped(e, job);
 }

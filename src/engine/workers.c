@@ -173,7 +173,22 @@ void worker_give(struct engine *e, struct job *job)
 	struct worker *w = e->slots[job->slot];
 
 	list_remove(&job->place);
-	w->held[job->profile->job_class]--;
+	if (job->parked)
+		job->parked = false;
+	else
+		w->held[job->profile->job_class]--;
+	seat_update(e, w, job->profile->job_class);
+}
+
+void worker_park(struct engine *e, struct job *job, bool parked)
+{
+	struct worker *w = e->slots[job->slot];
+
+	job->parked = parked;
+	if (parked)
+		w->held[job->profile->job_class]--;
+	else
+		w->held[job->profile->job_class]++; /* it goes on at once, even past the capacity */
 	seat_update(e, w, job->profile->job_class);
 }
 

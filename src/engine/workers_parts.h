@@ -34,6 +34,7 @@ struct worker *worker_at(const struct engine *e, uint32_t slot);       /* NULL: 
 struct worker *worker_for(struct engine *e, enum job_class job_class); /* NULL: all are full */
 void worker_take(struct engine *e, struct worker *w, struct job *job);
 void worker_give(struct engine *e, struct job *job);
+void worker_park(struct engine *e, struct job *job, bool parked);
 void worker_withhold(struct worker *w, enum job_class job_class); /* before worker_give() of its job */
 bool worker_has_room(const struct worker *w, enum job_class job_class);
 void worker_shut(struct engine *e, struct worker *w); /* it died: nothing more goes to it */

@@ -190,6 +190,35 @@ static const char *get_progress(struct record *r, const char *p, uint8_t flags G
 	return NULL;
 }
 
+static uint8_t put_child(char *p, const struct record *r)
+{
+	put64(p, r->child.number);
+	return 0;
+}
+
+static const char *get_child(struct record *r, const char *p, uint8_t flags GA_UNUSED)
+{
+	r->child.number = get64(p);
+	return NULL;
+}
+
+static uint8_t put_child_end(char *p, const struct record *r)
+{
+	put32(put64(p, r->child_end.number), r->child_end.state);
+	return 0;
+}
+
+static const char *get_child_end(struct record *r, const char *p, uint8_t flags GA_UNUSED)
+{
+	uint32_t state = get32(p + 8);
+
+	if (state >= JOB_STATE_LIMIT || !job_state_is_final((enum job_state)state))
+		return "state: takes a final one: 4, 5, 6 or 9";
+	r->child_end.number = get64(p);
+	r->child_end.state = (enum job_state)state;
+	return NULL;
+}
+
 static uint8_t put_submit(char *p GA_UNUSED, const struct record *r)
 {
 	return (uint8_t)r->submit.flags;
@@ -306,6 +335,14 @@ static const struct layout layouts[RECORD_RESPONSE + 1] = {
 	[RECORD_SLOT_FREED] = { LAYOUT(4, 0), .put = put_slot_freed, .get = get_slot_freed },
 	[RECORD_PROGRESS] = { LAYOUT(12, 2, RUN(progress.text), RUN(progress.log)),
 			      .put = put_progress, .get = get_progress },
+	[RECORD_CHILD] = { LAYOUT(8, 3, RUN(child.type), RUN(child.options), RUN(child.args)),
+			   .put = put_child, .get = get_child },
+	[RECORD_CHILD_END] = { LAYOUT(12, 4, RUN(child_end.code), RUN(child_end.message),
+				      RUN(child_end.meta), RUN(child_end.body)),
+			       .put = put_child_end, .get = get_child_end },
+	[RECORD_CHILD_CANCEL] = { LAYOUT(8, 0), .put = put_child, .get = get_child },
+	[RECORD_PARK] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },
+	[RECORD_UNPARK] = { LAYOUT(0, 0), .put = put_nothing, .get = get_nothing },
 	[RECORD_SUBMIT] = { LAYOUT(0, 3, RUN(submit.type), RUN(submit.options), RUN(submit.args)),
 			    .flags = SUBMIT_WANT_ACCEPTED | SUBMIT_WANT_RESULT, .put = put_submit,
 			    .get = get_submit },

@@ -11,6 +11,7 @@
 #pragma once
 #include "buf.h"
 #include "job_terms.h"
+#include "record_kind.h"
 #include "span.h"
 #include "uuid.h"
 #include <stdbool.h>
@@ -20,28 +21,6 @@
 #define RECORD_HEADER_SIZE 16u
 #define RECORD_MAX ((1u << 20) + (64u << 10)) /* the largest record */
 #define PACK_MAX (256u << 10)                 /* a message holds at most this, or a single record */
-
-enum record_kind {
-	/* broker <-> worker */
-	RECORD_HELLO = 1,  /* worker: here I am, this I can, this I hold */
-	RECORD_WELCOME,    /* broker: its epoch, and each held attempt's fate */
-	RECORD_JOB,        /* broker: run this attempt */
-	RECORD_RESULT,     /* worker: it ended so; kept until acknowledged */
-	RECORD_RESULT_ACK, /* broker: these results are safe */
-	RECORD_CANCEL,     /* broker: end this attempt */
-	RECORD_DRAIN,      /* broker: finish what you hold, return what you haven't begun */
-	RECORD_SLOT_FREED, /* worker: an abandoned attempt has ended after all */
-	RECORD_PROGRESS,   /* worker: how far an attempt is, and what it logs */
-	RECORD_JOB_INPUTS, /* broker: a JOB, with the results that its arguments refer to */
-	/* client <-> broker */
-	RECORD_SUBMIT = 32, /* client: a job */
-	RECORD_ACCEPTED,    /* broker: its id */
-	RECORD_REFUSED,     /* broker: why not */
-	RECORD_FINISHED,    /* broker: its result, pushed */
-	RECORD_ABORT,       /* client: cancel the job with this tag */
-	RECORD_REQUEST,     /* client: any other verb, as method, target and body */
-	RECORD_RESPONSE,    /* broker: its answer */
-};
 
 struct record_hello {
 	uint32_t slot;
@@ -78,6 +57,15 @@ struct record_progress {   /* ref: token */
 	uint32_t fraction; /* in millionths, or PROGRESS_UNKNOWN */
 	uint64_t log_from; /* how many bytes of the attempt's log came before these */
 	struct span text, log;
+};
+struct record_child { /* CHILD, CHILD_CANCEL (the number alone); ref: the parent's token */
+	uint64_t number;
+	struct span type, options, args; /* as of SUBMIT */
+};
+struct record_child_end { /* ref: the parent's token */
+	uint64_t number;
+	enum job_state state; /* a final one */
+	struct span code, message, meta, body;
 };
 #define SUBMIT_WANT_ACCEPTED 1u
 #define SUBMIT_WANT_RESULT 2u
@@ -122,6 +110,8 @@ struct record {
 		struct record_tokens tokens;
 		struct record_slot_freed slot_freed;
 		struct record_progress progress;
+		struct record_child child;
+		struct record_child_end child_end;
 		struct record_submit submit;
 		struct record_accepted accepted;
 		struct record_refused refused;

@@ -30,12 +30,14 @@ enum attempt_state { ATTEMPT_WAITING, ATTEMPT_RUNNING, ATTEMPT_ABANDONED, ATTEMP
 /* Who asked a running attempt to end. */
 enum attempt_stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_DRAIN };
 
+struct children;
 struct progress;
 
 struct attempt_output {
 	struct buf meta, body; /* meta: a JSON object without its closing brace; empty: none */
 	char *message;         /* of the error; NULL: none */
 	int64_t retry_after;   /* ns */
+	struct children *children; /* NULL: it has none */
 	struct progress *_Atomic progress; /* NULL: nothing told; the one thing here that the loop reads meanwhile */
 	bool retryable, busy;
 	char code[32];           /* of the error; "": none */
@@ -53,6 +55,7 @@ struct ga_job {
 	bool acknowledged : 1;
 	bool forgotten : 1; /* the broker wants no result */
 	bool kept : 1;      /* scratch of runner_welcome() */
+	bool settling : 1; /* its handler has ended, with `result`; its children haven't */
 	_Atomic bool begun; /* a `work` handler: a thread has taken it, and has set `started` and `deadline` */
 	uint16_t attempt;
 	uint32_t timeout_ms, elapsed_us;

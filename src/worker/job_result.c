@@ -3,6 +3,7 @@
  */
 #include "attempt.h"
 
+#include "children.h"
 #include "json_write.h"
 #include "progress.h"
 #include <assert.h>
@@ -27,6 +28,7 @@ void attempt_output_free(struct attempt_output *o)
 	buf_done(&o->body);
 	free(o->message);
 	progress_free(o->progress);
+	children_free(o->children);
 	free(o);
 }
 

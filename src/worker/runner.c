@@ -1,5 +1,6 @@
 #include "runner_internal.h"
 
+#include "children.h"
 #include "clock.h"
 #include "failpoint.h"
 #include "log.h"
@@ -365,6 +366,24 @@ static void forget_others(struct runner *r)
 	free(others);
 }
 
+/* Another broker knows nothing of them. Attempts that waited for them alone end by this: the map may change. */
+static void lose_children(struct runner *r)
+{
+	struct ga_job **parents = calloc(r->attempts.used + 1, sizeof(struct ga_job *));
+	struct ga_job *job;
+	size_t count = 0;
+	uint32_t at = 0;
+
+	if (!parents)
+		abort();
+	while ((job = map_next(&r->attempts, &at)) != NULL)
+		if (children_left(job))
+			parents[count++] = job;
+	for (size_t i = 0; i < count; i++)
+		children_lost(parents[i]);
+	free(parents);
+}
+
 void runner_welcome(struct runner *r, struct span kept)
 {
 	struct ga_job *job;
@@ -377,6 +396,7 @@ void runner_welcome(struct runner *r, struct span kept)
 		if (job)
 			job->kept = !job->acknowledged;
 	}
+	lose_children(r);
 	forget_others(r);
 	r->online = true;
 	while ((job = map_next(&r->attempts, &at)) != NULL) {

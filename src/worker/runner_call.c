@@ -176,7 +176,7 @@ void attempt_stop(struct ga_job *job, enum attempt_stop why)
 	bool is_work = attempt_type(job)->declaration.work;
 	struct runner *r = attempt_runner(job);
 
-	if (job->stop != STOP_NONE)
+	if (job->stop != STOP_NONE || job->settling)
 		return;
 	if (!is_work && !future_pending(job->future))
 		return;          /* it ends in this turn, with what it has */

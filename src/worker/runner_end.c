@@ -1,6 +1,7 @@
 #include "runner_internal.h"
 
 #include "charge.h"
+#include "children.h"
 #include "clock.h"
 #include "failpoint.h"
 #include "progress.h"
@@ -225,6 +226,13 @@ void attempt_settle(struct ga_job *job, int result)
 {
 	enum job_outcome outcome;
 
+	if (GA_UNLIKELY(children_left(job))) {
+		job->settling = true;
+		job->result = result;
+		children_cancel(job);
+		return;
+	}
+	job->settling = false;
 	result = attempt_release(job, result);
 	if (job->state == ATTEMPT_ABANDONED) {
 		settle_abandoned(job);

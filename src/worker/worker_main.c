@@ -2,6 +2,7 @@
  * worker_main.c — the worker role: one loop that joins the broker, runs what it sends, and tells its pulse.
  */
 #include "charge.h"
+#include "children.h"
 #include "clock.h"
 #include "http_policy.h"
 #include "limits.h"
@@ -173,6 +174,9 @@ static void on_record(void *arg, const struct record *r)
 		break;
 	case RECORD_RESULT_ACK:
 		runner_acknowledge(w->runner, r->tokens.tokens);
+		break;
+	case RECORD_CHILD_END:
+		children_end(w->runner, r->ref, &r->child_end);
 		break;
 	case RECORD_CANCEL:
 		runner_cancel(w->runner, r->ref);

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 
 static const enum record_kind kinds[] = {
-	RECORD_HELLO,    RECORD_WELCOME,    RECORD_JOB,        RECORD_RESULT,   RECORD_RESULT_ACK,
-	RECORD_CANCEL,   RECORD_DRAIN,      RECORD_SLOT_FREED, RECORD_PROGRESS, RECORD_SUBMIT,
-	RECORD_ACCEPTED, RECORD_REFUSED,    RECORD_FINISHED,   RECORD_ABORT,    RECORD_REQUEST,
-	RECORD_RESPONSE, RECORD_JOB_INPUTS,
+	RECORD_HELLO,      RECORD_WELCOME, RECORD_JOB,       RECORD_RESULT,
+	RECORD_RESULT_ACK, RECORD_CANCEL,  RECORD_DRAIN,     RECORD_SLOT_FREED,
+	RECORD_PROGRESS,   RECORD_SUBMIT,  RECORD_ACCEPTED,  RECORD_REFUSED,
+	RECORD_FINISHED,   RECORD_ABORT,   RECORD_REQUEST,   RECORD_RESPONSE,
+	RECORD_JOB_INPUTS, RECORD_CHILD,   RECORD_CHILD_END, RECORD_CHILD_CANCEL,
+	RECORD_PARK,       RECORD_UNPARK,
 };
 
 static char noise[4096];
@@ -73,6 +75,22 @@ static void fill_worker_side(struct record *r)
 		break;
 	case RECORD_SLOT_FREED:
 		r->slot_freed.job_class = (enum job_class)random_below(&source, CLASS_COUNT);
+		break;
+	case RECORD_CHILD:
+		r->child.type = any_run(1);
+		r->child.options = any_run(1);
+		r->child.args = any_run(1);
+		/* fall through */
+	case RECORD_CHILD_CANCEL:
+		r->child.number = random_next(&source);
+		break;
+	case RECORD_CHILD_END:
+		r->child_end.number = random_next(&source);
+		r->child_end.state = (enum job_state)(4 + random_below(&source, 3));
+		r->child_end.code = any_run(1);
+		r->child_end.message = any_run(1);
+		r->child_end.meta = any_run(1);
+		r->child_end.body = any_run(1);
 		break;
 	case RECORD_PROGRESS:
 		r->progress.fraction = (uint32_t)random_below(&source, 1000001);
@@ -181,6 +199,22 @@ static void same_worker_side(const struct record *a, const struct record *b)
 		break;
 	case RECORD_SLOT_FREED:
 		assert_int_equal(a->slot_freed.job_class, b->slot_freed.job_class);
+		break;
+	case RECORD_CHILD:
+		assert_true(span_equal(a->child.type, b->child.type));
+		assert_true(span_equal(a->child.options, b->child.options));
+		assert_true(span_equal(a->child.args, b->child.args));
+		/* fall through */
+	case RECORD_CHILD_CANCEL:
+		assert_true(a->child.number == b->child.number);
+		break;
+	case RECORD_CHILD_END:
+		assert_true(a->child_end.number == b->child_end.number);
+		assert_int_equal(a->child_end.state, b->child_end.state);
+		assert_true(span_equal(a->child_end.code, b->child_end.code));
+		assert_true(span_equal(a->child_end.message, b->child_end.message));
+		assert_true(span_equal(a->child_end.meta, b->child_end.meta));
+		assert_true(span_equal(a->child_end.body, b->child_end.body));
 		break;
 	case RECORD_PROGRESS:
 		assert_int_equal(a->progress.fraction, b->progress.fraction);
@@ -395,6 +429,7 @@ static void values_out_of_their_range_are_refused(void **state GA_UNUSED)
 		{ { .kind = RECORD_RESULT, .result.outcome = OUTCOME_FAILED }, 19, 1 },
 		{ { .kind = RECORD_SLOT_FREED }, 16, CLASS_COUNT },
 		{ { .kind = RECORD_PROGRESS, .progress.fraction = 1000000 }, 16, 0x41 }, /* 1000001 */
+		{ { .kind = RECORD_CHILD_END, .child_end.state = JOB_FAILED }, 24, JOB_RUNNING },
 		{ { .kind = RECORD_ACCEPTED }, 32, 3 },
 		{ { .kind = RECORD_REFUSED }, 18, 1 },
 		{ { .kind = RECORD_RESPONSE }, 18, 1 },

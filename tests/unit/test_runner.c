@@ -1,5 +1,6 @@
 #include "tap_main.h"
 
+#include "children.h"
 #include "worker_bench.h"
 #include <errno.h>
 #include <malloc.h>
@@ -10,7 +11,8 @@
 
 static struct bench *bench_with_grace(int64_t grace)
 {
-	char *plugins[] = { (char *)(uintptr_t)TEST_WORKERS_DIR "/trouble.so", NULL };
+	char *plugins[] = { (char *)(uintptr_t)TEST_WORKERS_DIR "/trouble.so",
+			    (char *)(uintptr_t)TEST_WORKERS_DIR "/family.so", NULL };
 	struct registry_options modules = { .directory = WORKERS_DIR, .plugins = plugins };
 	struct bench *b = bench_new(&modules, grace);
 
@@ -85,6 +87,59 @@ static void references_are_filled_in_and_checked_again(void **state)
 	bench_send_inputs(b, 5, "sleep", "{\"seconds\":{\"$ref\":\"0#/json/n\"}}", inputs, 5000);
 	assert_true(bench_wait(b, 5));
 	assert_ended(&b->heard[4], 5, OUTCOME_SUCCEEDED, "");
+	bench_end(b);
+}
+
+static void end_child(struct bench *b, uint64_t number, enum job_state state, const char *code)
+{
+	const struct record_child_end end = { .number = number, .state = state, .code = span_of(code) };
+
+	children_end(b->runner, 1, &end);
+}
+
+#define TWO_CHILDREN "{\"jobs\":[{\"type\":\"noop\"},{\"type\":\"noop\"}],\"how\":"
+
+static void an_attempt_ends_after_its_children(void **state)
+{
+	struct bench *b = bench();
+
+	(void)state;
+	bench_send(b, 1, "fan", TWO_CHILDREN "\"leave\"}", 0);
+	assert_true(bench_wait(b, 4));
+	assert_int_equal(b->heard[0].kind, RECORD_CHILD);
+	assert_int_equal(b->heard[1].kind, RECORD_CHILD);
+	assert_int_equal(b->heard[2].kind, RECORD_CHILD_CANCEL);
+	assert_int_equal(b->heard[3].kind, RECORD_CHILD_CANCEL);
+	assert_int_equal(b->heard[3].token, 1);
+	runner_cancel(b->runner, 1); /* it has ended, but for them */
+	end_child(b, 2, JOB_CANCELLED, "");
+	end_child(b, 2, JOB_CANCELLED, "");
+	end_child(b, 99, JOB_CANCELLED, "");
+	assert_int_equal(b->count, 4);
+	end_child(b, 1, JOB_SUCCEEDED, "");
+	assert_true(bench_wait(b, 5));
+	assert_ended(&b->heard[4], 1, OUTCOME_SUCCEEDED, "");
+	bench_end(b);
+}
+
+static void children_of_another_broker_are_lost(void **state)
+{
+	struct bench *b = bench();
+	struct buf kept = BUF_INIT;
+
+	(void)state;
+	bench_send(b, 1, "fan", TWO_CHILDREN "\"exceptions\"}", 0);
+	assert_true(bench_wait(b, 3));
+	assert_int_equal(b->heard[2].kind, RECORD_PARK);
+	end_child(b, 1, JOB_SUCCEEDED, "");
+	runner_offline(b->runner);
+	assert_int_equal(record_put_token(&kept, 1), 0);
+	runner_welcome(b->runner, (struct span){ buf_data(&kept), buf_size(&kept) });
+	buf_done(&kept);
+	assert_true(bench_wait(b, 5));
+	assert_int_equal(b->heard[3].kind, RECORD_UNPARK);
+	assert_ended(&b->heard[4], 1, OUTCOME_SUCCEEDED, "");
+	assert_non_null(strstr(b->heard[4].meta, "\"code\":\"lost\""));
 	bench_end(b);
 }
 
@@ -511,6 +566,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_noop_succeeds_at_once),
 		cmocka_unit_test(references_are_filled_in_and_checked_again),
+		cmocka_unit_test(an_attempt_ends_after_its_children),
+		cmocka_unit_test(children_of_another_broker_are_lost),
 		cmocka_unit_test(a_sleep_ends_in_time),
 		cmocka_unit_test(a_cancelled_sleep_ends_now),
 		cmocka_unit_test(an_attempt_past_its_timeout_is_ended),
