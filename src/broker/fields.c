@@ -238,10 +238,11 @@ int fields_read(const json_t *object, bool whole, struct job_fields *ret_fields,
 	{
 		const struct row *row = find_row(key);
 
-		if (!row || (!row->read && !whole))
+		if (!row || (!row->read && !whole)) {
 			error = refuse_unknown(key, whole, r);
-		else
-			error = param_check(&row->param, "", value, r);
+			break;
+		}
+		error = param_check(&row->param, "", value, r);
 		if (error == 0 && row->read)
 			error = row->read(value, &f, r);
 		if (error < 0)

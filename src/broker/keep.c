@@ -474,7 +474,7 @@ void keep_hold(struct broker *b, struct keep_hold *h, keep_hold_fn fn)
 	h->number = 0;
 #endif
 	list_init(&h->mates);
-	if (h->number == 0 || b->failed) {
+	if (!k || h->number == 0 || b->failed) {
 		h->number = 0;
 		fn(h, b->failed ? -EIO : 0);
 		return;
