@@ -72,7 +72,9 @@ static void result(struct verb_request *q, const struct found *found)
 		       job_state_name(f.state));
 	else if (f.has_error)
 		refuse(&r, 409, code, "id", "the job %s: %.*s",
-		       f.state == JOB_FAILED ? "failed" : "was cancelled",
+		       f.state == JOB_FAILED    ? "failed"
+		       : f.state == JOB_EXPIRED ? "expired"
+						: "was cancelled",
 		       (int)f.error_message.size, f.error_message.data);
 	else
 		refuse(&r, 409, job_state_name(f.state), "id", "the job %s: it has no result",

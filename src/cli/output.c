@@ -140,11 +140,8 @@ void put_coloured(struct strbuf *out, const char *word, const char *state)
 {
 	static const struct {
 		const char *state, *code;
-	} colours[] = { { "succeeded", "32" },
-			{ "failed", "31" },
-			{ "cancelled", "33" },
-			{ "running", "36" },
-			{ "retrying", "35" } };
+	} colours[] = { { "succeeded", "32" }, { "failed", "31" },  { "cancelled", "33" },
+			{ "expired", "31" },   { "running", "36" }, { "retrying", "35" } };
 
 	for (size_t i = 0; streams.colours && i < sizeof(colours) / sizeof(colours[0]); i++) {
 		if (strcmp(state, colours[i].state) == 0) {

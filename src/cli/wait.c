@@ -33,7 +33,8 @@ static json_t *wait_for_end(struct context *x, const char *id, int *ret_status)
 			return job;
 		if (strcmp(state, "succeeded") == 0)
 			return job;
-		if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0) {
+		if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0 ||
+		    strcmp(state, "expired") == 0) {
 			*ret_status = STATUS_FAILED;
 			return job;
 		}
@@ -87,7 +88,7 @@ const struct verb verb_wait = {
 	.name = "wait",
 	.operands = "ID... | -",
 	.summary = "wait until jobs have ended",
-	.details = "Exit status 0: all succeeded; 1: one failed or was cancelled; 3: still pending.\n",
+	.details = "Exit status 0: all succeeded; 1: one failed, was cancelled or expired;\n3: still pending.\n",
 	.examples = "  gather wait $(gather submit http url=https://example.com/)\n"
 		    "  gather submit jobs.ndjson | gather wait --wait 5m -\n",
 	.flags = flags,

@@ -147,6 +147,10 @@ subtest 'submit, wait, show, result, why' => sub {
 	runs('ids from standard input', [ { stdin => "$id\n$slow\n" }, 'wait', '-' ], 1, qr/^$id succeeded\n$slow cancelled\n/, undef);
 	runs('no id on standard input', [ { stdin => "x\n" }, 'wait', '-' ], 2, undef, qr/'x' is not a job's id/);
 
+	my $late = submit('sleep', 'seconds=60', '--deadline', '100ms');
+	runs('wait for one that expires', [ 'wait', $late ], 1, qr/^$late expired: its deadline passed/, undef);
+	runs('its result', [ 'result', $late ], 1, undef, qr/$late: the job expired: its deadline passed/);
+
 	my $failing = submit('http', 'url=http://127.0.0.1:1/', '--retries', '0');
 	runs('wait for one that fails', [ 'wait', $failing ], 1, qr/^$failing failed: .*loopback/, undef);
 	runs('its result', [ 'result', $failing ], 1, undef, qr/$failing: .*loopback/);
