@@ -9,7 +9,7 @@ static int take_states(struct job_filter *f, const char *value, struct refusal *
 	const char *at = value;
 
 	f->states = 0;
-	while (*at) {
+	do {
 		size_t size = strcspn(at, ",");
 		char name[24];
 		enum job_state state;
@@ -22,8 +22,8 @@ static int take_states(struct job_filter *f, const char *value, struct refusal *
 				"scheduled, blocked, expired or accepted, or several with commas between",
 				value);
 		f->states |= 1u << state;
-		at += size + (at[size] == ',');
-	}
+		at += size;
+	} while (*at++ == ',');
 	return 1;
 }
 
@@ -43,6 +43,18 @@ static int take_since(struct broker *b, struct job_filter *f, const char *value,
 	return 1;
 }
 
+/* A name that is empty or too long would be taken for another, or for all: a bulk action must not. */
+static int take_name(char *out, size_t out_size, const char *name, const char *value, struct refusal *r)
+{
+	size_t size = strlen(value);
+
+	if (size == 0 || size >= out_size)
+		return refuse(r, 400, "bad_parameter", name, "%s takes 1 to %zu bytes, not %zu",
+			      name, out_size - 1, size);
+	memcpy(out, value, size + 1);
+	return 1;
+}
+
 int filter_take(struct broker *b, struct job_filter *f, const char *name, const char *value,
 		struct refusal *r)
 {
@@ -51,14 +63,12 @@ int filter_take(struct broker *b, struct job_filter *f, const char *name, const 
 	if (strcmp(name, "since") == 0)
 		return take_since(b, f, value, r);
 	if (strcmp(name, "type") == 0)
-		snprintf(f->type, sizeof(f->type), "%s", value);
-	else if (strcmp(name, "queue") == 0)
-		snprintf(f->queue, sizeof(f->queue), "%s", value);
-	else if (strcmp(name, "tag") == 0)
-		snprintf(f->tag, sizeof(f->tag), "%s", value);
-	else
-		return 0;
-	return 1;
+		return take_name(f->type, sizeof(f->type), name, value, r);
+	if (strcmp(name, "queue") == 0)
+		return take_name(f->queue, sizeof(f->queue), name, value, r);
+	if (strcmp(name, "tag") == 0)
+		return take_name(f->tag, sizeof(f->tag), name, value, r);
+	return 0;
 }
 
 int filter_read(const struct verb_request *q, struct job_filter *ret_filter, struct refusal *r)

@@ -175,8 +175,10 @@ static void decode_value(struct span value, char *out, size_t out_size)
 	for (size_t i = 0; i < value.size && n + 1 < out_size; i++) {
 		char c = value.data[i];
 
+		/* A NUL would end the value early: it stays as it was written, and fits nothing. */
 		if (c == '%' && i + 2 < value.size && hex_digit(value.data[i + 1]) >= 0 &&
-		    hex_digit(value.data[i + 2]) >= 0) {
+		    hex_digit(value.data[i + 2]) >= 0 &&
+		    (value.data[i + 1] != '0' || value.data[i + 2] != '0')) {
 			c = (char)(hex_digit(value.data[i + 1]) << 4 | hex_digit(value.data[i + 2]));
 			i += 2;
 		} else if (c == '+') {

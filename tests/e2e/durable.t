@@ -393,6 +393,13 @@ subtest 'by the command' => sub {
 	finished($daemon, $failed);
 	like($cli->run(qw(cancel --tag a))->{out}, qr/^cancel: 1 of 1 jobs$/m, 'cancel by a filter');
 	is($cli->run(qw(cancel))->{status}, 2, '... but not all that there are');
+	for my $name ('', 'b' x 100) {
+		$did = $cli->run('purge', '--tag', $name);
+		is($did->{status}, 2, '... nor for a name that is empty or too long');
+		like($did->{err}, qr/tag takes 1 to \d+ bytes, not \d+/, '... which it says');
+	}
+	is($cli->run('purge', '--state', '')->{status}, 2, '... or no state');
+	is_deeply((get($daemon, '/v1/jobs?tag=%00'))[1]{jobs}, [], 'a NUL is no way to an empty name');
 	like($cli->run('purge', '--state', 'cancelled,failed')->{out}, qr/^purge: 2 of 2 jobs$/m, 'purge');
 	is($cli->run('show', $id)->{status}, 1, '... forgets');
 	like($cli->run(qw(--local run noop --durability fsync))->{err}, qr/keeps jobs in memory/, 'a private daemon keeps nothing');
