@@ -13,7 +13,7 @@ struct refusal {
 	unsigned retry_after_ms; /* 0: none */
 	char code[32];
 	char field[64];
-	char message[320];
+	char message[384];
 };
 
 /* Control characters in values are escaped. */

@@ -23,6 +23,7 @@ static const struct op ops[] = {
 	{ "cancel", "POST", "/v1/jobs/", TAKES_ID, "/cancel" },
 	{ "retry", "POST", "/v1/jobs/", TAKES_ID, "/retry" },
 	{ "list", "GET", "/v1/jobs", 0, NULL },
+	{ "bulk", "POST", "/v1/bulk", TAKES_BODY, NULL },
 	{ "groups", "GET", "/v1/groups", 0, NULL },
 	{ "group", "GET", "/v1/groups/", TAKES_ID, NULL },
 	{ "group_results", "GET", "/v1/groups/", TAKES_ID, "/results" },
@@ -66,7 +67,7 @@ _Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) + sizeof(ONE
 
 static int refuse_op(struct refusal *r)
 {
-	char known[312] = "";
+	char known[352] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
 		strncat(known, i ? " " : "", sizeof(known) - strlen(known) - 1);

@@ -18,7 +18,7 @@
 /* Why the last firing came to nothing. */
 struct schedule_trouble {
 	char code[32];
-	char message[320];
+	char message[384];
 };
 
 struct schedule {

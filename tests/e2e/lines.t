@@ -42,7 +42,11 @@ subtest 'bad lines' => sub {
 	$lines->send_raw("{\"type\":\n");
 	like($lines->next->{error}{code}, qr/bad_json/, 'half a line of JSON');
 	is($lines->ask({ type => 'noop', tag => [] })->{error}{field}, 'tag', 'a tag that is neither text nor number');
-	is($lines->ask({ op => 'dance' })->{error}{field}, 'op', 'an unknown op');
+	my $unknown = $lines->ask({ op => 'dance' })->{error};
+	is($unknown->{field}, 'op', 'an unknown op');
+	like($unknown->{detail}, qr/ show .* bulk .* stats$/, '... is told all that there are');
+	is_deeply($lines->ask({ op => 'bulk', action => 'cancel', filter => { tag => 'nobody' } }),
+		{ action => 'cancel', matched => 0, done => 0 }, 'a bulk action');
 	is($lines->ask({ op => 'show' })->{error}{field}, 'id', 'an op without its id');
 	is($lines->ask({ type => 'noop', wait => 'soon' })->{error}{field}, 'wait', 'a wait that is no duration');
 	$lines->send_raw("GET / HTTP/1.1\r\n\r\n");
