@@ -28,7 +28,8 @@ struct follow {
 	char id[40];
 	uint64_t cursor, printed;
 	int64_t deadline;
-	int failed; /* members that ended otherwise than succeeded */
+	int failed;  /* members that failed or expired */
+	int stopped; /* that were cancelled; a wait that got what it waited for does so itself */
 	bool cancelled;
 };
 
@@ -241,16 +242,33 @@ static int show_result(struct follow *f, json_t *result, const char *outer)
 	return show_text(f, result, place);
 }
 
-static void count_failures(struct follow *f, const json_t *result)
+static bool member_is(const json_t *object, const char *key, const char *text)
 {
-	const char *state = json_string_value(json_object_get(result, "state"));
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value && strcmp(value, text) == 0;
+}
+
+/* Whether it is a wait that got what it waited for: then that it cancelled the rest is no failure. */
+static bool is_satisfied_wait(const json_t *group)
+{
+	return member_is(group, "kind", "wait") && member_is(group, "state", "succeeded");
+}
+
+static void count_failures(struct follow *f, const json_t *result, bool spare_cancelled)
+{
 	const json_t *results = json_object_get(result, "results");
 
+	spare_cancelled = spare_cancelled || is_satisfied_wait(result);
 	for (size_t i = 0; i < json_array_size(results); i++)
-		count_failures(f, json_array_get(results, i));
-	if (!results && json_object_get(result, "finished_at") && state &&
-	    strcmp(state, "succeeded") != 0)
+		count_failures(f, json_array_get(results, i), spare_cancelled);
+	if (results || !json_object_get(result, "finished_at") ||
+	    member_is(result, "state", "succeeded"))
+		return;
+	if (!member_is(result, "state", "cancelled"))
 		f->failed++;
+	else if (!spare_cancelled)
+		f->stopped++;
 }
 
 static void show_line(struct follow *f, const char *line, size_t size)
@@ -260,7 +278,7 @@ static void show_line(struct follow *f, const char *line, size_t size)
 	char *text = NULL;
 
 	complete(f, result);
-	count_failures(f, result);
+	count_failures(f, result, false);
 	switch (f->x->format) {
 	case FORMAT_JSON:
 	case FORMAT_JSONL:
@@ -326,7 +344,8 @@ static int status_of_group(struct follow *f, const json_t *group)
 	if (json_is_true(json_object_get(group, "timed_out")))
 		return STATUS_PENDING;
 	if (state && strcmp(state, "succeeded") == 0)
-		return f->failed ? STATUS_FAILED : STATUS_OK;
+		return f->failed || (f->stopped && !is_satisfied_wait(group)) ? STATUS_FAILED
+									      : STATUS_OK;
 	return STATUS_FAILED;
 }
 

@@ -335,6 +335,10 @@ subtest 'by the command' => sub {
 	is($did->{status}, 1, 'a job that failed is an exit status');
 	like($did->{err}, qr/member 1: /, 'and a line on standard error');
 	is($did->{out}, qq({"echo":"a"}\n), 'the others are printed');
+	$put->({ wait => [ nap(60), noop('b') ], until => 'first_completed', cancel_rest => JSON::PP::true });
+	$did = $cli->run('group', $file);
+	is($did->{status}, 0, 'a wait that cancels the rest has succeeded');
+	is($did->{out}, qq({"echo":"b"}\n), '... with what it waited for');
 	$put->({ gather => [ nap(60) ] });
 	$did = $cli->run('group', '--wait', '300ms', $file);
 	is($did->{status}, 3, '--wait: out of time');
