@@ -22,6 +22,7 @@ const struct flag job_field_flags[] = {
 	{ "unique", 0, NULL, "no second one while it is unfinished", .on = &job_fields.unique },
 	{ "at-most-once", 0, NULL, "never run it twice", .on = &job_fields.at_most_once },
 	{ "limit-key", 0, "KEY", "whose limits it counts for", .text = &job_fields.limit_key },
+	{ "webhook", 0, "URL", "call it when the job has ended", .text = &job_fields.webhook },
 	{ "traceparent", 0, "TEXT", "the trace that it belongs to", .text = &job_fields.traceparent },
 	{ "result-ttl", 0, "TIME", "how long the result is kept (24h)", .text = &job_fields.result_ttl },
 	{ "failed-ttl", 0, "TIME", "how long it is kept if it failed (180d)",
@@ -135,6 +136,7 @@ bool job_fields_write(const struct job_fields *fields, struct strbuf *out, char 
 	put_text(out, "deadline", fields->deadline);
 	put_text(out, "idempotency_key", fields->idempotency_key);
 	put_text(out, "limit_key", fields->limit_key);
+	put_text(out, "webhook", fields->webhook);
 	put_text(out, "traceparent", fields->traceparent);
 	put_tags(out, &fields->tags);
 	put_true(out, "detach", fields->detach);

@@ -7,6 +7,7 @@
 struct job_fields {
 	const char *timeout, *retries, *priority, *queue, *result_ttl, *failed_ttl, *durability;
 	const char *delay, *run_at, *deadline, *idempotency_key, *limit_key, *traceparent;
+	const char *webhook;
 	struct words tags;
 	bool detach, at_most_once, unique;
 };

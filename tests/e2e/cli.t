@@ -80,6 +80,7 @@ subtest 'what is wrong with a job' => sub {
 	runs('a failed job', [qw(run http url=http://127.0.0.1:1/)], 1, undef,
 		qr/127\.0\.0\.1 is a loopback address; allow it in gatherd\.conf: http\.allow = \{"127\.0\.0\.1/);
 	runs('another durability', [qw(run noop --durability stone)], 2, undef, qr/memory/);
+	runs('a webhook that is no URL', [qw(submit noop --webhook ftp://x)], 2, undef, qr/webhook takes a URL/);
 	my $did = gather(qw(run sleep seconds=60 --timeout 50ms -o json));
 	is($did->{status}, 3, 'json of a timeout: status 3');
 	is(from_json($did->{out})->{error}{code}, 'timeout', '... and its code on standard output');
