@@ -29,7 +29,8 @@ enum job_state {
 	JOB_ACCEPTED = 10, /* the store decides whether its idempotency key is new */
 };
 #define JOB_STATE_LIMIT 11
-#define JOB_STATES_FINAL (1u << JOB_SUCCEEDED | 1u << JOB_FAILED | 1u << JOB_CANCELLED | 1u << JOB_EXPIRED)
+#define JOB_STATES_FINAL                                                                           \
+	(1u << JOB_SUCCEEDED | 1u << JOB_FAILED | 1u << JOB_CANCELLED | 1u << JOB_EXPIRED)
 
 static inline bool job_state_is_final(enum job_state state)
 {
@@ -54,6 +55,6 @@ enum job_durability { DURABILITY_MEMORY = 0, DURABILITY_WRITE = 1, DURABILITY_FS
 
 const char *job_state_name(enum job_state state); /* "ready", ... or "?" */
 int job_state_parse(const char *name, enum job_state *ret_state) GA_MUST_CHECK; /* -EINVAL */
-const char *job_durability_name(enum job_durability durability); /* "memory", ... */
+const char *job_durability_name(enum job_durability durability);                /* "memory", ... */
 int job_durability_parse(const char *name, enum job_durability *ret_durability) GA_MUST_CHECK; /* -EINVAL */
 const char *job_class_name(enum job_class job_class); /* "light", ... or "?" */

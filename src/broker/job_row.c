@@ -28,7 +28,7 @@ static struct span text_of(const struct bytes *b)
 
 static int64_t wall_of(const struct broker *b, int64_t at)
 {
-	return at == 0 ? 0 : at == TIME_NEVER ? TIME_NEVER : at + b->wall_offset;
+	return at == 0 ? 0 : at == TIME_NEVER ? TIME_NEVER : time_add(at, b->wall_offset);
 }
 
 static struct store_due due_of(const struct broker *b, int64_t at)

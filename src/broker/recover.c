@@ -111,6 +111,7 @@ int recover(struct broker *b)
 		error = load(&r);
 	}
 	b->recovery = NULL;
+	b->turn_begun = false; /* the engine is told the time anew: what came back and is overdue ends before it is begun */
 	return error;
 }
 
