@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void wait_no_longer(struct engine *e);
 static void change_done(struct engine *e);
 static void pin(struct job *job);
 static void unpin(struct job *job);
@@ -76,10 +77,26 @@ struct job *engine_change(struct engine *e)
 uint64_t engine_seal(struct engine *e)
 {
 	assert(e->change_count == 0 && !e->changing && list_empty(&e->groups.changes));
-	if (!e->unsealed)
+	if (!e->unsealed) {
+		wait_no_longer(e);
 		return 0;
+	}
 	e->unsealed = false;
 	return ++e->sealed;
+}
+
+/* All that was to be saved has gone: what waited for this batch waits for the one before. */
+static void wait_no_longer(struct engine *e)
+{
+	for (uint32_t i = e->withheld_count; i-- > 0;) {
+		struct withheld_action *w =
+			&e->withheld[(e->withheld_first + i) & (e->withheld_size - 1)];
+
+		if (w->until <= e->sealed)
+			break;
+		w->until = e->sealed;
+	}
+	engine_committed(e, e->committed);
 }
 
 uint64_t engine_pending(const struct engine *e)

@@ -115,6 +115,10 @@ int engine_group_restore(struct engine *e, const struct group_submission *s,
 	if (error < 0)
 		return error;
 	error = unpack(g, r);
+	/* Its end was decided: the members that it stopped since then aren't to blame for it. */
+	if (error == 0 && g->error)
+		g->ending = g->timed_out && strcmp(g->error->code, "timeout") == 0 ? JOB_EXPIRED
+										   : JOB_FAILED;
 	if (error == 0 && r->due != 0 && !g->timed_out)
 		error = heap_set(&e->groups.due, &g->due, r->due);
 	if (error < 0) {

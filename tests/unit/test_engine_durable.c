@@ -170,6 +170,34 @@ static void a_dispatch_that_was_let_go_is_dropped_if_its_worker_dies_first(void 
 	rig_close(&rig);
 }
 
+static void what_waits_for_a_batch_that_is_not_made_waits_no_longer(void **state)
+{
+	struct job *job, *other;
+	struct rig rig;
+
+	(void)state;
+	open_with_worker(&rig);
+	job = rig_submit(&rig, fsynced);
+	rig_turn(&rig);
+	engine_committed(rig.e, rig_save(&rig).number);
+	rig_turn(&rig);
+	assert_int_equal(rig_had(&rig, ACTION_DISPATCH, job), 1);
+	other = rig_submit(&rig, fsynced);
+	assert_int_equal(rig_save(&rig).number, 2);
+	engine_cancel(rig.e, other); /* that would be batch 3 */
+	assert_int_equal(rig_end(&rig, job, (struct attempt_result){ .outcome = OUTCOME_RETURNED }), 0);
+	engine_worker_drains(rig.e, 0);
+	engine_refused(rig.e, other);
+	engine_committed(rig.e, 2);
+	rig_turn(&rig);
+	assert_int_equal(rig.ended, 0);
+	assert_int_equal(rig_save(&rig).number, 0);
+	assert_int_equal(engine_pending(rig.e), 0);
+	rig_turn(&rig);
+	assert_int_equal(rig.ended, 1);
+	rig_close(&rig);
+}
+
 static void the_only_attempt_is_synced_before_its_dispatch(void **state)
 {
 	struct submission s = fsynced;
@@ -506,6 +534,7 @@ int main(void)
 		cmocka_unit_test(a_later_attempt_is_written_before_its_dispatch_without_a_sync),
 		cmocka_unit_test(a_dispatch_that_is_overtaken_by_its_workers_death_is_dropped),
 		cmocka_unit_test(a_dispatch_that_was_let_go_is_dropped_if_its_worker_dies_first),
+		cmocka_unit_test(what_waits_for_a_batch_that_is_not_made_waits_no_longer),
 		cmocka_unit_test(the_only_attempt_is_synced_before_its_dispatch),
 		cmocka_unit_test(a_refused_retry_changes_nothing),
 		cmocka_unit_test(a_key_is_decided_by_the_store),

@@ -176,7 +176,10 @@ static struct group *put_back(struct rig *rig, const struct group *old, struct g
 					  .accepted_at = old->accepted_at,
 					  .started_at = old->started_at,
 					  .members = { (char *)members, old->made * sizeof(*members) },
-					  .settled = { buf_data(&settled), buf_size(&settled) } };
+					  .settled = { buf_data(&settled), buf_size(&settled) },
+					  .error_code = span_of(old->error ? old->error->code : ""),
+					  .error_message =
+						  span_of(old->error ? old->error->message : "") };
 
 	assert_int_equal(engine_group_restore(rig->e, &s, &r, &g), 0);
 	assert_int_equal(engine_group_restore(rig->e, &s, &r, &g), -EEXIST);
@@ -298,6 +301,37 @@ static void a_group_whose_failure_was_saved_goes_on_ending(void **state)
 	rig_close(&rig);
 }
 
+static void a_group_whose_time_was_over_ends_so_after_a_restart_too(void **state)
+{
+	struct rig old, rig;
+	struct bundle b = { 0 };
+	struct group *g;
+
+	(void)state;
+	open_with_worker(&old, 1);
+	b.group = make(&old, (struct group_options){ .kind = GROUP_GATHER, .timeout = NSEC_PER_SEC },
+		       2, NULL, 0, DURABILITY_FSYNC);
+	fill(&old, &b, 2);
+	engine_group_start(old.e, b.group);
+	rig_turn(&old);
+	save_and_commit(&old);
+	rig_turn(&old);
+	rig_pass(&old, NSEC_PER_SEC);
+	rig_turn(&old);
+	assert_int_equal(b.jobs[1]->state, JOB_CANCELLED); /* the other one is being stopped */
+	save_and_commit(&old);
+	rig_open(&rig, (struct engine_options){ 0 });
+	g = put_back(&rig, b.group, NULL);
+	job_back(&rig, b.jobs[0], g, 0);
+	engine_groups_restored(rig.e);
+	rig_turn(&rig);
+	save_and_commit(&rig);
+	rig_turn(&rig);
+	assert_int_equal(g->state, JOB_EXPIRED);
+	rig_close(&old);
+	rig_close(&rig);
+}
+
 static void members_that_did_not_come_back_are_lost(void **state)
 {
 	struct rig rig;
@@ -360,6 +394,7 @@ int main(void)
 		cmocka_unit_test(of_a_map_that_was_accepted_one_member_is_refused),
 		cmocka_unit_test(groups_come_back_from_a_store),
 		cmocka_unit_test(a_group_whose_failure_was_saved_goes_on_ending),
+		cmocka_unit_test(a_group_whose_time_was_over_ends_so_after_a_restart_too),
 		cmocka_unit_test(members_that_did_not_come_back_are_lost),
 		cmocka_unit_test(what_contradicts_itself_is_not_restored),
 	};
