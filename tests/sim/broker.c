@@ -8,7 +8,10 @@ static void act(struct world *w, const struct action *a);
 static void dispatch(struct world *w, const struct action *a);
 static void acknowledge(struct world *w, const struct action *a);
 static void finished(struct world *w, const struct job *job);
+static void group_finished(struct world *w, const struct group *real);
+static void hold(struct world *w, const struct ack *ack);
 static void answer(struct world *w, const struct ack *ack);
+static void answer_group(struct world *w, const struct ack *ack);
 static void unanswer(struct world *w, uint64_t sequence);
 static void on_hello(struct world *w, const struct letter *l);
 static void on_result(struct world *w, const struct letter *l);
@@ -20,6 +23,7 @@ void broker_turn(struct world *w)
 	size_t count, runs = 0;
 
 	do {
+		model_groups_order(&w->m);
 		actions = engine_run(w->m.e, &count);
 		model_ran(&w->m);
 		for (size_t i = 0; i < count && !w->m.broken; i++) {
@@ -30,12 +34,13 @@ void broker_turn(struct world *w)
 		engine_reap(w->m.e);
 		model_reaped(&w->m);
 		MODEL_EXPECT(&w->m, ++runs < 100, "there is no end of actions");
-	} while (count > 0 && !w->m.broken);
+	} while ((broker_feed(w) || count > 0) && !w->m.broken);
 }
 
 void broker_save(struct world *w)
 {
 	bool any = false;
+	struct group *group;
 	struct job *real;
 
 	while ((real = engine_change(w->m.e)) && !w->m.broken) {
@@ -54,6 +59,18 @@ void broker_save(struct world *w)
 		for (struct job_note *n = real->extra ? real->extra->notes : NULL; n; n = n->next)
 			n->saved = true;
 	}
+	while ((group = engine_group_change(w->m.e)) && !w->m.broken) {
+		struct model_group *g = model_group(&w->m, group->sequence);
+
+		any = true;
+		if (!g) {
+			model_break(&w->m, "group %llu is saved and isn't known",
+				    (unsigned long long)group->sequence);
+			return;
+		}
+		disk_save_group(&w->disk, &w->m, g, group);
+		model_group_saved(&w->m, g, group);
+	}
 	model_sealed(&w->m, engine_seal(w->m.e), any);
 }
 
@@ -68,11 +85,15 @@ void broker_commit(struct world *w, uint64_t batch)
 
 		for (size_t i = 0; i < count; i++) {
 			struct model_job *job = model_find(&w->m, refused[i]);
+			struct group *group;
 			struct job *real = job ? model_real(&w->m, job) : NULL;
 
 			world_tell(w, "job %llu is refused", (unsigned long long)refused[i]);
+			group = engine_group_at(w->m.e, refused[i]);
 			if (real)
 				engine_refused(w->m.e, real);
+			else if (group)
+				engine_group_refused(w->m.e, group);
 			model_refused(&w->m, refused[i]);
 			unanswer(w, refused[i]);
 		}
@@ -101,10 +122,26 @@ void broker_answer(struct world *w, enum ack_kind kind, const struct model_job *
 				 .until = engine_pending(w->m.e),
 				 .lives = job->is.lives };
 
-	if (!model_durable(job))
-		return;
-	if (ack.until == 0) {
-		answer(w, &ack);
+	if (model_durable(job))
+		hold(w, &ack);
+}
+
+void broker_answer_group(struct world *w, const struct model_group *g)
+{
+	const struct ack ack = { .kind = ACK_SUBMITTED,
+				 .is_group = true,
+				 .id = g->id,
+				 .sequence = g->sequence,
+				 .until = engine_pending(w->m.e) };
+
+	if (g->durability != DURABILITY_MEMORY)
+		hold(w, &ack);
+}
+
+static void hold(struct world *w, const struct ack *ack)
+{
+	if (ack->until == 0) {
+		answer(w, ack);
 		return;
 	}
 	if (w->ack_count == w->ack_size) {
@@ -113,7 +150,7 @@ void broker_answer(struct world *w, enum ack_kind kind, const struct model_job *
 		if (!w->acks)
 			abort();
 	}
-	w->acks[w->ack_count++] = ack;
+	w->acks[w->ack_count++] = *ack;
 }
 
 void broker_hear_supervisor(struct world *w)
@@ -179,6 +216,9 @@ static void act(struct world *w, const struct action *a)
 		job = model_find(&w->m, a->job->sequence);
 		if (job)
 			model_deliver(&w->m, job);
+		break;
+	case ACTION_GROUP_FINISHED:
+		group_finished(w, a->group);
 		break;
 	case ACTION_SACRIFICE:
 		w->wanted = true;
@@ -257,10 +297,51 @@ static void finished(struct world *w, const struct job *real)
 		     "job %llu is told to be %s before that is safe", name,
 		     job_state_name((enum job_state)real->state));
 	past->finished = true;
+	past->weak = !synced;
 	if (row) {
 		past->face = row->judged.is;
 		past->result_size = row->judged.result_size;
 	}
+}
+
+static void group_finished(struct world *w, const struct group *real)
+{
+	bool synced = real->durability == DURABILITY_FSYNC;
+	const struct group_row *row =
+		disk_view_group(&w->disk, real->sequence, synced ? w->disk.safe : w->disk.told);
+	struct history *past = world_history(w, real->sequence, &real->id);
+	const unsigned long long name = real->sequence;
+
+	world_tell(w, "group %llu has %s", name, job_state_name((enum job_state)real->state));
+	if (real->durability == DURABILITY_MEMORY)
+		return;
+	MODEL_EXPECT(&w->m, row && row->group.state == (enum job_state)real->state,
+		     "group %llu is told to be %s before that is safe", name,
+		     job_state_name((enum job_state)real->state));
+	past->finished = past->is_group = true;
+	past->weak = !synced;
+	past->face.state = (enum job_state)real->state;
+}
+
+/* A group is kept with all its members, or not at all. */
+static void answer_group(struct world *w, const struct ack *ack)
+{
+	const struct group_row *row = disk_view_group(&w->disk, ack->sequence, w->disk.told);
+	const unsigned long long name = ack->sequence;
+	struct history *past = world_history(w, ack->sequence, &ack->id);
+
+	MODEL_EXPECT(&w->m, row && uuid_equal(&row->group.id, &ack->id),
+		     "group %llu is acknowledged and isn't safe", name);
+	if (row && row->judged.durability == DURABILITY_FSYNC)
+		row = disk_view_group(&w->disk, ack->sequence, w->disk.safe);
+	MODEL_EXPECT(&w->m, row, "group %llu is acknowledged and isn't synced", name);
+	for (size_t i = 0; row && i < row->member_count && row->judged.options.kind != GROUP_MAP; i++)
+		MODEL_EXPECT(&w->m,
+			     disk_view(&w->disk, row->members[i], w->disk.told) ||
+				     disk_view_group(&w->disk, row->members[i], w->disk.told),
+			     "member %zu of group %llu isn't safe", i, name);
+	past->accepted = past->is_group = true;
+	past->weak = row && row->judged.durability != DURABILITY_FSYNC;
 }
 
 static void answer(struct world *w, const struct ack *ack)
@@ -269,6 +350,10 @@ static void answer(struct world *w, const struct ack *ack)
 	const unsigned long long name = ack->sequence;
 	struct history *past;
 
+	if (ack->is_group) {
+		answer_group(w, ack);
+		return;
+	}
 	MODEL_EXPECT(&w->m, row && uuid_equal(&row->job.id, &ack->id),
 		     "job %llu is acknowledged and isn't safe", name);
 	if (row && row->judged.terms.durability == DURABILITY_FSYNC)
@@ -278,6 +363,7 @@ static void answer(struct world *w, const struct ack *ack)
 		return;
 	past = world_history(w, ack->sequence, &ack->id);
 	past->accepted = true;
+	past->weak = row->judged.terms.durability != DURABILITY_FSYNC;
 	if (ack->kind == ACK_CANCELLED)
 		MODEL_EXPECT(&w->m,
 			     row->job.cancelling || job_state_is_final(row->job.state) ||

@@ -5,7 +5,7 @@
  * committed; after a loss of power, at least up to the last of those that had to be synced.
  */
 #pragma once
-#include "model.h"
+#include "model_groups.h"
 
 struct row {
 	bool used;
@@ -14,14 +14,27 @@ struct row {
 	int64_t deadline;
 	char error_code[32]; /* empty: no error */
 };
+struct group_row {
+	bool used;
+	struct model_group judged;
+	struct restored_group group; /* but for what it points to */
+	uint64_t members[MODEL_MEMBERS];
+	size_t member_count;
+	char settled[8 * MODEL_MEMBERS], error_code[32];
+};
 struct save {
-	uint64_t batch;
-	bool first, refused;
-	struct row row;
+	uint64_t batch, sequence, top; /* top: of the groups that it is in; 0: none */
+	bool first, refused, is_group;
+	union {
+		struct row row;
+		struct group_row group;
+	};
 };
 struct disk {
 	struct row *rows; /* by sequence: what no crash takes back */
+	struct group_row *groups;
 	size_t row_count;
+	bool *refused;    /* these sequences */
 	struct save *log; /* what came after that, in order */
 	size_t count, size;
 	uint64_t *syncs; /* the batches that have to be synced, of those in the log */
@@ -37,8 +50,9 @@ struct disk {
 void disk_done(struct disk *d);
 
 /* Into the batch that is being filled. */
-void disk_save(struct disk *d, const struct model *m, const struct model_job *job,
-	       const struct job *real);
+void disk_save(struct disk *d, struct model *m, const struct model_job *job, const struct job *real);
+void disk_save_group(struct disk *d, struct model *m, const struct model_group *g,
+		     const struct group *real);
 /* The store looks at the keys of this batch: how many first saves it refuses, for their keys or for want of space (as
  * many percent). The sequences are valid until the next call. */
 size_t disk_decide(struct disk *d, const struct model *m, uint64_t batch, struct random *random,
@@ -47,5 +61,6 @@ void disk_told(struct disk *d, uint64_t batch); /* those up to it are committed,
 void disk_timer(struct disk *d);                /* all that was told is synced now */
 /* A job as it would be found if what came after this batch were lost; NULL: not at all. */
 const struct row *disk_view(const struct disk *d, uint64_t sequence, uint64_t batch);
+const struct group_row *disk_view_group(const struct disk *d, uint64_t sequence, uint64_t batch);
 /* All after this batch is lost; batches begin again at 1. */
 void disk_crash(struct disk *d, const struct model *m, uint64_t batch);

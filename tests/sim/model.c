@@ -30,7 +30,11 @@ void model_reset(struct model *m, struct engine *e)
 	for (size_t i = 0; i < m->count; i++)
 		place(m, m->jobs[i].sequence, 0);
 	memset(m->left, 0, sizeof(m->left));
-	m->count = m->promise_count = m->leaving_count = 0;
+	m->count = m->promise_count = m->leaving_count = m->group_count = 0;
+	if (!m->groups)
+		m->groups = calloc(MODEL_GROUPS, sizeof(*m->groups));
+	if (!m->groups)
+		abort();
 	m->evicted = m->left_count = m->last_token = m->told = 0;
 	m->open = 1;
 	memset(m->workers, 0, sizeof(m->workers));
@@ -44,6 +48,7 @@ void model_done(struct model *m)
 	free(m->jobs);
 	free(m->places);
 	free(m->leaving);
+	free(m->groups);
 	free(m->promises);
 }
 
@@ -140,7 +145,10 @@ struct model_job *model_submitted(struct model *m, const struct job *real, const
 	job->is.state = JOB_READY;
 	job->accepted_at = m->now;
 	job->deadline = job->terms.deadline;
-	if (job->key > 0 && model_durable(job)) {
+	model_group_adopt(m, job->group, job->terms.member, job->sequence);
+	if (job->terms.blocked) {
+		job->is.state = JOB_BLOCKED;
+	} else if (job->key > 0 && model_durable(job)) {
 		job->is.state = JOB_ACCEPTED;
 		job->proceeds = m->open;
 	} else {
@@ -254,6 +262,7 @@ void model_advanced(struct model *m, int64_t now)
 {
 	m->now = now;
 	MODEL_EXPECT(m, engine_next_due(m->e) > now - m->boot, "what was due wasn't done");
+	model_groups_advanced(m);
 	for (size_t i = 0; i < m->count; i++) {
 		struct model_job *job = &m->jobs[i];
 
@@ -272,8 +281,11 @@ void model_refused(struct model *m, uint64_t sequence)
 
 	for (size_t i = 0; i < m->promise_count && !job; i++)
 		m->promises[i].lapsed |= m->promises[i].sequence == sequence;
+	if (model_group(m, sequence))
+		model_group_refused(m, model_group(m, sequence));
 	if (!job)
 		return;
+	model_member_refused(m, job->group, job->terms.member);
 	model_break_promises(m, job->sequence, -1);
 	model_promise(m, ACTION_REFUSED, job, false);
 	m->promises[m->promise_count - 1].until = 0;
@@ -347,6 +359,7 @@ void model_ended(struct model *m, struct model_job *job, enum job_state state)
 	job->order = m->last_order; /* what ends by one event ends together */
 	job->due = m->now + ttl;
 	model_promise(m, ACTION_FINISHED, job, true);
+	model_group_ended(m, job->group, job->terms.member, state);
 }
 
 void model_attempt_ended(struct model *m, struct model_job *job)

@@ -40,6 +40,7 @@ struct model_job {
 	int queue, key, unique, limit_key; /* which of them; keys: 0: none */
 	struct face is, saved;             /* `saved`: with its last save; state 0: none yet */
 	uint32_t slot;
+	uint64_t group; /* its sequence; 0: none. Which member: terms.member */
 	bool expiring, delivered, untold;
 	bool doubtful;       /* RUNNING: restored, and its worker hasn't spoken */
 	bool sent;           /* RUNNING: its dispatch was handed out */
@@ -81,6 +82,9 @@ struct model {
 	size_t leaving_count, leaving_size;
 	uint32_t *places; /* in `jobs`, from 1, by sequence */
 	size_t place_count;
+	struct model_group *groups; /* model_groups.h */
+	size_t group_count;
+	uint64_t group_works;
 	struct model_worker workers[MODEL_WORKERS + 1]; /* the last one is the sacrificial one */
 	bool asked, dismissed;                          /* that one */
 	unsigned sets;
@@ -162,4 +166,6 @@ void model_saved(struct model *m, struct model_job *job, const struct job *real)
 void model_sealed(struct model *m, uint64_t number, bool any);
 
 /* Hold all that the engine shows against the model. */
+void model_forget(struct model *m, struct model_job *job); /* it has left */
+
 void model_compare(struct model *m);

@@ -35,6 +35,14 @@ void model_promise(struct model *m, enum action_kind kind, const struct model_jo
 	};
 }
 
+void model_promise_group(struct model *m, const struct model_group *g, bool lapsed)
+{
+	const struct model_job of = { .sequence = g->sequence, .terms.durability = g->durability };
+
+	model_promise(m, ACTION_GROUP_FINISHED, &of, true);
+	m->promises[m->promise_count - 1].lapsed = lapsed;
+}
+
 static void keep_promise(struct model *m, struct promise *p)
 {
 	*p = m->promises[--m->promise_count];
@@ -48,7 +56,7 @@ void model_break_promises(struct model *m, uint64_t sequence, int kind)
 			keep_promise(m, &m->promises[i]);
 }
 
-static struct promise *promise_of(struct model *m, const struct action *a)
+static struct promise *promise_of(struct model *m, const struct action *a, uint64_t sequence)
 {
 	bool named = a->kind == ACTION_DISPATCH || a->kind == ACTION_CANCEL || a->kind == ACTION_ENDED;
 	struct promise *first = NULL;
@@ -56,7 +64,7 @@ static struct promise *promise_of(struct model *m, const struct action *a)
 	for (size_t i = 0; i < m->promise_count; i++) {
 		struct promise *p = &m->promises[i];
 
-		if (p->kind == a->kind && p->sequence == a->job->sequence &&
+		if (p->kind == a->kind && p->sequence == sequence &&
 		    (!named || (p->token == a->token && p->slot == a->slot)) &&
 		    (!first || p->until < first->until))
 			first = p;
@@ -66,6 +74,7 @@ static struct promise *promise_of(struct model *m, const struct action *a)
 
 bool model_action(struct model *m, const struct action *a)
 {
+	struct model_group *g;
 	struct model_job *job;
 	unsigned long long name;
 	struct promise *p;
@@ -75,9 +84,10 @@ bool model_action(struct model *m, const struct action *a)
 		model_told_of_worker(m, a->kind);
 		return true;
 	}
-	job = model_find(m, a->job->sequence);
-	name = a->job->sequence;
-	p = promise_of(m, a);
+	name = a->kind == ACTION_GROUP_FINISHED ? a->group->sequence : a->job->sequence;
+	job = model_find(m, name);
+	g = model_group(m, name);
+	p = promise_of(m, a, name);
 	if (!p) {
 		model_break(m, "action %d of job %llu wasn't expected", a->kind, name);
 		return false;
@@ -87,6 +97,8 @@ bool model_action(struct model *m, const struct action *a)
 		     name, (unsigned long long)p->after);
 	if (a->kind == ACTION_FINISHED && job)
 		job->untold = false;
+	if (a->kind == ACTION_GROUP_FINISHED && g)
+		g->untold = false;
 	if (a->kind == ACTION_DISPATCH && job)
 		job->sent = true;
 	counts = !p->lapsed;
@@ -158,6 +170,9 @@ void model_sealed(struct model *m, uint64_t number, bool any)
 	for (size_t i = 0; i < m->count; i++)
 		MODEL_EXPECT(m, !model_unsaved(&m->jobs[i]), "job %llu (%s) isn't saved",
 			     name_of(&m->jobs[i]), job_state_name(m->jobs[i].is.state));
+	for (size_t i = 0; i < m->group_count; i++)
+		MODEL_EXPECT(m, !model_group_unsaved(&m->groups[i]) || m->groups[i].refused,
+			     "group %llu isn't saved", (unsigned long long)m->groups[i].sequence);
 	MODEL_EXPECT(m, m->leaving_count == 0, "job %llu left and isn't saved",
 		     name_of(&m->leaving[0]));
 	m->open += any;
@@ -178,6 +193,9 @@ void model_compare(struct model *m)
 		compare_job(m, &m->jobs[i]);
 		unsaved |= model_unsaved(&m->jobs[i]);
 	}
+	model_groups_compare(m);
+	for (size_t i = 0; i < m->group_count; i++)
+		unsaved |= model_group_unsaved(&m->groups[i]);
 	MODEL_EXPECT(m, pending == m->open || (!unsaved && pending == (last > m->told ? last : 0)),
 		     "batch %llu is waited for", (unsigned long long)pending);
 	compare_counts(m);
@@ -238,7 +256,7 @@ static void compare_times(struct model *m, const struct model_job *job, const st
 	int64_t due = engine_due(m->e, real), deadline = real->extra ? real->extra->deadline : 0;
 	bool waits = job->is.state == JOB_RETRYING || job->is.state == JOB_SCHEDULED;
 
-	if (job->is.state == JOB_ACCEPTED)
+	if (job->is.state == JOB_ACCEPTED || job->is.state == JOB_BLOCKED)
 		MODEL_EXPECT(m, due == model_engine_time(m, job->terms.due),
 			     "job %llu starts at a wrong time", name_of(job));
 	else

@@ -126,6 +126,8 @@ void model_restored(struct model *m, const struct model_job *saved, uint64_t inc
 		}
 	job->is = job->saved;
 	job->client = 0;
+	if (!model_group(m, job->group))
+		job->group = 0;
 	job->delivered = job->untold = job->suspect = job->alone = false;
 	switch (job->is.state) {
 	case JOB_RUNNING:
@@ -137,6 +139,7 @@ void model_restored(struct model *m, const struct model_job *saved, uint64_t inc
 		else
 			was_lost(m, job, death, set);
 		break;
+	case JOB_BLOCKED:
 	case JOB_RETRYING:
 		break; /* what is due is done when time is told next */
 	case JOB_READY:
@@ -146,6 +149,7 @@ void model_restored(struct model *m, const struct model_job *saved, uint64_t inc
 	case JOB_FAILED:
 	case JOB_CANCELLED:
 	case JOB_EXPIRED:
+		job->group = 0; /* that has seen its end */
 		model_ended(m, job, job->is.state);
 		m->promise_count--; /* it was told long ago */
 		job->untold = false;

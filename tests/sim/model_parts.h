@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "model.h"
+#include "model_groups.h"
 
 /* An action that has to come. */
 struct promise {
@@ -25,7 +26,6 @@ void model_runs(struct model *m, struct model_job *job, uint32_t slot, uint64_t 
 void model_tried(struct model *m, struct model_job *job, uint32_t slot, uint64_t token);
 void model_told_of_worker(struct model *m, enum action_kind kind);
 void model_trials_move(struct model *m);
-void model_forget(struct model *m, struct model_job *job);
 void model_promise(struct model *m, enum action_kind kind, const struct model_job *job, bool changed);
 void model_break_promises(struct model *m, uint64_t sequence, int kind); /* below 0: of any kind */
 /* Limits. */

@@ -6,7 +6,10 @@
 static void forget_all(struct world *w, bool outage);
 static void remember(struct world *w, const struct letter *death);
 static void check_survivors(struct world *w, bool outage);
+static bool job_survives(struct world *w, uint64_t sequence, bool *ret_weak);
+static bool group_survives(struct world *w, uint64_t sequence, bool *ret_weak);
 static void recover(struct world *w);
+static void restore_group(struct world *w, const struct group_row *row);
 
 void broker_crash(struct world *w, bool outage)
 {
@@ -80,20 +83,40 @@ static void check_survivors(struct world *w, bool outage)
 {
 	for (size_t i = 0; i < w->history_count; i++) {
 		struct history *past = &w->histories[i];
-		const struct row *row = past->accepted || past->finished ? disk_view(&w->disk, i, 0)
-									 : NULL;
-		bool same = row && uuid_equal(&row->job.id, &past->id);
-		bool kept = same && (!past->finished || row->judged.is.lives > past->face.lives ||
-				     (row->job.state == past->face.state &&
-				      row->judged.result_size == past->result_size));
+		bool weak = false, kept;
 
-		if (kept || (!past->accepted && !past->finished))
+		if (!past->accepted && !past->finished)
 			continue;
-		MODEL_EXPECT(&w->m,
-			     outage && (!same || row->judged.terms.durability == DURABILITY_WRITE),
-			     "job %zu is lost, or what became of it", i);
-		past->accepted = past->finished = false;
+		kept = past->is_group ? group_survives(w, i, &weak) : job_survives(w, i, &weak);
+		MODEL_EXPECT(&w->m, kept || (outage && weak),
+			     "job or group %zu is lost, or what became of it", i);
+		if (!kept)
+			past->accepted = past->finished = false;
 	}
+}
+
+/* `weak`: it wasn't promised to survive a loss of power. */
+static bool job_survives(struct world *w, uint64_t sequence, bool *ret_weak)
+{
+	const struct history *past = &w->histories[sequence];
+	const struct row *row = disk_view(&w->disk, sequence, 0);
+
+	*ret_weak = past->weak;
+	if (!row || !uuid_equal(&row->job.id, &past->id))
+		return false;
+	return !past->finished || row->judged.is.lives > past->face.lives ||
+	       (row->job.state == past->face.state && row->judged.result_size == past->result_size);
+}
+
+static bool group_survives(struct world *w, uint64_t sequence, bool *ret_weak)
+{
+	const struct history *past = &w->histories[sequence];
+	const struct group_row *row = disk_view_group(&w->disk, sequence, 0);
+
+	*ret_weak = past->weak;
+	if (!row || !uuid_equal(&row->group.id, &past->id))
+		return false;
+	return !past->finished || row->group.state == past->face.state;
 }
 
 /* Settings are kept; what was learnt isn't. */
@@ -159,6 +182,36 @@ static void recover(struct world *w)
 	for (size_t i = 0; i < w->disk.row_count && !w->m.broken; i++)
 		if (w->disk.rows[i].used && !job_state_is_final(w->disk.rows[i].job.state))
 			broker_restore(w, &w->disk.rows[i]);
+		else if (w->disk.groups[i].used && !job_state_is_final(w->disk.groups[i].group.state))
+			restore_group(w, &w->disk.groups[i]);
+	engine_groups_restored(e);
+	model_groups_restored(&w->m);
+}
+
+static void restore_group(struct world *w, const struct group_row *row)
+{
+	struct model_group like = row->judged;
+	struct restored_group r = row->group;
+	struct group_submission s = { .options = like.options,
+				      .durability = like.durability,
+				      .count = like.count,
+				      .parent = engine_group_at(w->m.e, like.parent),
+				      .member = like.member };
+	struct group *real;
+	int error;
+
+	if (!s.parent)
+		like.parent = 0;
+	r.accepted_at -= w->m.boot;
+	r.due = model_engine_time(&w->m, r.due);
+	r.members = (struct span){ (const char *)row->members, row->member_count * sizeof(uint64_t) };
+	r.settled = span_of(row->settled);
+	r.error_code = span_of(row->error_code);
+	error = engine_group_restore(w->m.e, &s, &r, &real);
+	MODEL_EXPECT(&w->m, error == 0, "group %llu can't be restored: %d",
+		     (unsigned long long)r.sequence, error);
+	if (error == 0)
+		model_group_restored(&w->m, &like);
 }
 
 void broker_restore(struct world *w, const struct row *row)
@@ -170,6 +223,8 @@ void broker_restore(struct world *w, const struct row *row)
 	int error;
 
 	s.client = 0;
+	s.blocked = false; /* its state says so */
+	s.group = job_state_is_final(r.state) ? NULL : engine_group_at(w->m.e, row->judged.group);
 	s.due = model_engine_time(&w->m, s.due);
 	s.deadline = model_engine_time(&w->m, row->deadline);
 	r.due = model_engine_time(&w->m, r.due);

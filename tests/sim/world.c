@@ -81,7 +81,7 @@ static struct retry_policy some_retries(struct world *w)
 				      .jitter = world_chance(w, 50) ? 0.2f : 0 };
 }
 
-static struct model_job some_job(struct world *w)
+struct model_job world_some_job(struct world *w)
 {
 	struct model_job job = {
 		.queue = (int)world_below(w, (uint64_t)w->queues),
@@ -141,7 +141,7 @@ static struct model_job *twin_of(struct world *w, const struct model_job *like, 
 
 static void step_submit(struct world *w)
 {
-	struct model_job like = some_job(w), *twin;
+	struct model_job like = world_some_job(w), *twin;
 	struct submission s = like.terms;
 	size_t unfinished = 0;
 	struct job *real = NULL;
@@ -451,12 +451,13 @@ static const struct {
 	void (*step)(struct world *w);
 	unsigned weight;
 } steps[] = {
-	{ step_submit, 160 },    { step_work, 400 },     { step_hear, 200 },
-	{ step_turn, 200 },      { step_commit, 150 },   { step_time, 80 },
-	{ step_supervisor, 50 }, { step_stale, 30 },     { step_cancel, 15 },
-	{ step_retry, 20 },      { step_drop_args, 10 }, { step_trouble, 8 },
-	{ step_client_gone, 3 }, { step_cancel_tag, 3 }, { step_capacity, 5 },
-	{ step_crash, 3 },       { step_revive, 10 },    { step_limit, 12 },
+	{ step_submit, 160 },    { step_work, 400 },       { step_hear, 200 },
+	{ step_turn, 200 },      { step_commit, 150 },     { step_time, 80 },
+	{ step_supervisor, 50 }, { step_stale, 30 },       { step_cancel, 15 },
+	{ step_retry, 20 },      { step_drop_args, 10 },   { step_trouble, 8 },
+	{ step_client_gone, 3 }, { step_cancel_tag, 3 },   { step_capacity, 5 },
+	{ step_crash, 3 },       { step_revive, 10 },      { step_limit, 12 },
+	{ step_group, 14 },      { step_group_cancel, 3 },
 };
 
 void world_step(struct world *w, uint64_t step)
@@ -508,6 +509,7 @@ void world_open(struct world *w, uint64_t seed)
 	w->full = world_chance(w, 30) ? 10 : 0;
 	w->keys = world_chance(w, 70);
 	w->limits = world_chance(w, 60);
+	w->groups = world_chance(w, 60);
 	w->unsteady = world_chance(w, 50);
 	w->next_incarnation = 100;
 	w->wall = 1700000000 * NSEC_PER_SEC;

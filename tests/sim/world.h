@@ -7,7 +7,7 @@
  */
 #pragma once
 #include "disk.h"
-#include "model.h"
+#include "model_groups.h"
 
 /* ---- what is under way ---- */
 enum letter_kind {
@@ -65,13 +65,16 @@ struct hand {
 struct history {
 	struct uuid id;
 	bool accepted, finished; /* its client was told so */
-	struct face face;        /* as told then */
+	bool is_group;
+	bool weak;        /* not promised to survive a loss of power */
+	struct face face; /* as told then */
 	size_t result_size;
 	unsigned life, starts; /* of that life */
 };
 enum ack_kind { ACK_SUBMITTED, ACK_CANCELLED, ACK_RETRIED };
 struct ack { /* an answer that waits for a commit */
 	enum ack_kind kind;
+	bool is_group;
 	struct uuid id;
 	uint64_t sequence, until;
 	unsigned lives;
@@ -92,8 +95,8 @@ struct world {
 	/* the kind of run that the seed has drawn */
 	uint32_t workers, capacity, max_jobs;
 	int queues, priorities;
-	unsigned durable, crashes, full; /* percent */
-	bool keys, limits, unsteady;     /* unsteady: what worker and broker say overtakes itself */
+	unsigned durable, crashes, full;     /* percent */
+	bool keys, limits, groups, unsteady; /* unsteady: what worker and broker say overtakes itself */
 
 	int64_t wall;
 	uint64_t next_incarnation;
@@ -134,6 +137,14 @@ void broker_hear_worker(struct world *w, const struct letter *l);
 void broker_crash(struct world *w, bool outage);
 void broker_restore(struct world *w, const struct row *row);
 void broker_answer(struct world *w, enum ack_kind kind, const struct model_job *job);
+
+void broker_answer_group(struct world *w, const struct model_group *g);
+bool broker_feed(struct world *w); /* maps get the members that they may have: whether there were any */
+
+/* ---- what happens ---- */
+struct model_job world_some_job(struct world *w);
+void step_group(struct world *w);
+void step_group_cancel(struct world *w);
 
 /* ---- workers and who starts them ---- */
 struct hand *hand_at(struct world *w, uint32_t slot);
