@@ -2,7 +2,7 @@
 
 prefix ?= /usr/local
 
-.PHONY: build demo check bench install lint format clean
+.PHONY: build demo check torture bench install lint format clean
 
 build:
 	@config/install-packages build
@@ -17,6 +17,12 @@ demo: build
 check:
 	@config/install-packages build test
 	@tests/tools/check
+
+# Every way to make it lose a job, for half an hour; `make check` has the short form. docs/torture.md tells of it.
+torture: build
+	@config/install-packages build test
+	@cmake --build --preset release --target check_programs >/dev/null
+	@tests/crash/torture full
 
 bench: build
 	@bench/run $(BENCH)

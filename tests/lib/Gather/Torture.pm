@@ -132,6 +132,9 @@ sub report {
 	ok(!@$wrong, $text);
 	push @shown, shift(@figures) . '=' . (shift(@figures) // 0) while @figures;
 	diag("figures $name @shown");
+	if ($ENV{GATHER_TORTURE_FIGURES} && open my $out, '>>', $ENV{GATHER_TORTURE_FIGURES}) {
+		syswrite $out, "$name @shown\n";
+	}
 	return !@$wrong;
 }
 
