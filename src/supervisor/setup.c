@@ -18,6 +18,7 @@
 
 /* Enough for the connections and transfers of a busy host; a tighter hard limit is kept. */
 enum { WANTED_FILES = 65536 };
+#define LOCK_PATIENCE (5 * NSEC_PER_SEC)
 
 static int setup_configuration(struct supervisor *s);
 static int setup_places(struct supervisor *s);
@@ -109,10 +110,30 @@ static int place_wanted(const char *option, const char *path, mode_t mode, bool 
 	return 0;
 }
 
+/* Killed in the midst of starting a child, an earlier gatherd leaves the lock with that child for as long as it takes to
+ * die: a holder that is no more is waited for. */
+static int lock_wait(struct supervisor *s, pid_t *ret_holder)
+{
+	int64_t end = clock_monotonic() + LOCK_PATIENCE;
+	bool told = false;
+	int r;
+
+	while ((r = place_lock(s->conf->state_dir, &s->lock, ret_holder)) == -EWOULDBLOCK &&
+	       *ret_holder > 0 && kill(*ret_holder, 0) < 0 && errno == ESRCH &&
+	       clock_monotonic() < end) {
+		if (!told)
+			log_notice("state_dir = %s: waiting for what gatherd %d left behind",
+				   s->conf->state_dir, *ret_holder);
+		told = true;
+		(void)usleep(10000);
+	}
+	return r;
+}
+
 static int setup_lock(struct supervisor *s)
 {
 	pid_t holder = 0;
-	int r = place_lock(s->conf->state_dir, &s->lock, &holder);
+	int r = lock_wait(s, &holder);
 
 	if (r >= 0)
 		return 0;

@@ -9,6 +9,7 @@ use IO::Socket::UNIX;
 use POSIX qw(:sys_wait_h dup2);
 use Socket qw(SOCK_STREAM SOCK_DGRAM);
 use Time::HiRes qw(time);
+use Fcntl qw(LOCK_EX);
 use Gather::Daemon qw(poll_until);
 
 my $rig = abs_path(Gather::Daemon::build() . '/tests/rig/gatherd_rig');
@@ -435,6 +436,20 @@ subtest 'one daemon a place' => sub {
 	is $other->wait_exit, 78, 'a second one on the state directory is refused';
 	my $pid = $d->pid;
 	$other->log_like(qr/in use by another gatherd, pid $pid/, 'and the first one named');
+	my $heir = rig();
+	mkdir $heir->dir . '/state', 0700;
+	open my $lock, '+>', $heir->dir . '/state/lock' or die;
+	flock $lock, LOCK_EX;
+	my $dead = fork // die;
+	exit 0 unless $dead;
+	waitpid $dead, 0;
+	syswrite $lock, "$dead\n";
+	$heir->launch;
+	$heir->log_like(qr/waiting for what gatherd $dead left behind/, 'one that is no more is waited for');
+	close $lock;    # as its last child does when it dies
+	$heir->wait_ready;
+	pass 'and inherited from';
+	$heir->stop;
 	$other = rig(socket => $d->socket);
 	$other->launch;
 	is $other->wait_exit, 78, 'nor on the socket';
