@@ -172,7 +172,7 @@ static bool keeps_move(const struct choice *c, const struct disk *d, size_t inde
 
 static void names_write(const struct choice *c, const struct disk *d, const char *directory)
 {
-	size_t count = d->name_count, room = d->name_count;
+	size_t count = d->name_count, room = count;
 	struct disk_name *names = calloc(room + 1, sizeof(*names));
 	int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -105,12 +105,12 @@ static void list_all(struct judge *j)
 		snprintf(target, sizeof(target), "/v1/jobs?type=ledger&limit=%d%s%s", PAGE,
 			 cursor[0] ? "&cursor=" : "", cursor);
 		json_t *page = ask(j, target, &status);
-		size_t i;
-		json_t *line;
+		const json_t *lines = json_object_get(page, "jobs");
 
 		if (status != 200)
 			errx(2, "GET %s: status %u", target, status);
-		json_array_foreach(json_object_get(page, "jobs"), i, line) take_line(j, line);
+		for (size_t i = 0; i < json_array_size(lines); i++)
+			take_line(j, json_array_get(lines, i));
 		snprintf(cursor, sizeof(cursor), "%s", text_at(page, "cursor"));
 		json_decref(page);
 	} while (cursor[0]);

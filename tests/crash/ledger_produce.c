@@ -340,35 +340,41 @@ static struct progress *progress_open(const char *directory)
 	return progress;
 }
 
-/* NAME=NUMBER each. */
-static void options_read(struct produce *p, int argc, char *argv[])
+/* The option that this is, NAME=NUMBER. NULL: none. */
+static uint64_t *option_of(struct produce *p, const char *name, size_t size)
 {
-	static const struct {
+	const struct {
 		const char *name;
-		size_t offset;
-	} names[] = {
-		{ "seed", offsetof(struct produce, seed) },
-		{ "first", offsetof(struct produce, first) },
-		{ "count", offsetof(struct produce, count) },
-		{ "window", offsetof(struct produce, window) },
-		{ "rate", offsetof(struct produce, rate) },
-		{ "fsync", offsetof(struct produce, fsync_percent) },
-		{ "keyed", offsetof(struct produce, keyed_percent) },
-		{ "results", offsetof(struct produce, result_percent) },
-		{ "repeats", offsetof(struct produce, repeat_percent) },
-		{ "longest_ms", offsetof(struct produce, longest_ms) },
+		uint64_t *value;
+	} options[] = {
+		{ "seed", &p->seed },
+		{ "first", &p->first },
+		{ "count", &p->count },
+		{ "window", &p->window },
+		{ "rate", &p->rate },
+		{ "fsync", &p->fsync_percent },
+		{ "keyed", &p->keyed_percent },
+		{ "results", &p->result_percent },
+		{ "repeats", &p->repeat_percent },
+		{ "longest_ms", &p->longest_ms },
 	};
 
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (strlen(options[i].name) == size && strncmp(options[i].name, name, size) == 0)
+			return options[i].value;
+	return NULL;
+}
+
+static void options_read(struct produce *p, int argc, char *argv[])
+{
 	for (int i = 0; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
-		size_t n = 0, size = value ? (size_t)(value - argv[i]) : 0;
+		uint64_t *option = value ? option_of(p, argv[i], (size_t)(value - argv[i])) : NULL;
 
-		while (n < ARRAY_SIZE(names) &&
-		       (strlen(names[n].name) != size || strncmp(names[n].name, argv[i], size) != 0))
-			n++;
-		if (n == ARRAY_SIZE(names))
+		if (option)
+			*option = strtoull(value + 1, NULL, 10);
+		else
 			errx(2, "%s: no such option", argv[i]);
-		*(uint64_t *)(void *)((char *)p + names[n].offset) = strtoull(value + 1, NULL, 10);
 	}
 }
 

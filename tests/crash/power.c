@@ -142,32 +142,37 @@ static void work_all(struct power *p)
 	}
 }
 
-static void options_read(struct power *p, int argc, char *argv[])
+static uint64_t *option_of(struct power *p, const char *name, size_t size)
 {
 	const struct {
 		const char *name;
 		uint64_t *value;
-	} names[] = {
+	} options[] = {
 		{ "images", &p->images }, { "seed", &p->seed },       { "run", &p->run },
 		{ "jobs", &p->jobs },     { "per_run", &p->per_run }, { "stop", &p->stop },
 		{ "faults", &p->faults }, { "step", &p->step },
 	};
 
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (strlen(options[i].name) == size && strncmp(options[i].name, name, size) == 0)
+			return options[i].value;
+	return NULL;
+}
+
+static void options_read(struct power *p, int argc, char *argv[])
+{
 	for (int i = 0; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
-		size_t n = 0, size = value ? (size_t)(value - argv[i]) : 0;
+		uint64_t *option = value ? option_of(p, argv[i], (size_t)(value - argv[i])) : NULL;
 
-		while (n < ARRAY_SIZE(names) &&
-		       (strlen(names[n].name) != size || strncmp(names[n].name, argv[i], size) != 0))
-			n++;
 		if (strncmp(argv[i], "fault=", 6) == 0)
-			p->fault = value + 1;
+			p->fault = argv[i] + 6;
 		else if (strncmp(argv[i], "daemon=", 7) == 0)
-			p->daemon = value + 1;
-		else if (n == ARRAY_SIZE(names))
-			errx(2, "%s: no such option", argv[i]);
+			p->daemon = argv[i] + 7;
+		else if (option)
+			*option = strtoull(value + 1, NULL, 10);
 		else
-			*names[n].value = strtoull(value + 1, NULL, 10);
+			errx(2, "%s: no such option", argv[i]);
 	}
 }
 

@@ -61,6 +61,7 @@ static bool run_failed(struct run *r, const char *what, uint64_t generation, int
 static int drive(struct run *r, uint64_t generation, uint64_t batches, const char *end, const char *fault)
 {
 	const struct power *p = r->power;
+	unsigned long long seed_number = p->seed * 100003 + r->number;
 	char seed[32], generation_text[32], batches_text[32];
 	pid_t pid = fork();
 	int status;
@@ -68,8 +69,7 @@ static int drive(struct run *r, uint64_t generation, uint64_t batches, const cha
 	if (pid < 0)
 		err(2, "fork");
 	if (pid == 0) {
-		snprintf(seed, sizeof(seed), "%llu",
-			 (unsigned long long)(p->seed * 100003 + r->number));
+		snprintf(seed, sizeof(seed), "%llu", seed_number);
 		snprintf(generation_text, sizeof(generation_text), "%llu",
 			 (unsigned long long)generation);
 		snprintf(batches_text, sizeof(batches_text), "%llu", (unsigned long long)batches);
@@ -100,12 +100,12 @@ bool run_live(struct run *r)
 	char fault[48];
 
 	for (uint64_t g = 1; g <= generations; g++) {
+		unsigned long long call = 1 + random_below(&r->random, 400);
 		uint64_t how = random_below(&r->random, ARRAY_SIZE(ends));
 		uint64_t batches = 1 + random_below(&r->random, 60);
 		bool by_call = random_below(&r->random, 4) == 0;
 
-		snprintf(fault, sizeof(fault), "any:%llu:kill",
-			 (unsigned long long)random_below(&r->random, 400) + 1);
+		snprintf(fault, sizeof(fault), "any:%llu:kill", call);
 		int status = drive(r, g, batches, ends[how], by_call ? fault : NULL);
 
 		r->power->figures->killed += was_killed(status);
