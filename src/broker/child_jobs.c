@@ -137,6 +137,12 @@ bool children_tell(struct broker *b, const struct job *job)
 		end.child_end.code = span_of(job->error->code);
 		end.child_end.message = span_of(job->error->message);
 	}
+	if (record_size(&end) > RECORD_MAX) {
+		end.child_end.state = JOB_FAILED; /* as far as its parent is concerned */
+		end.child_end.meta = end.child_end.body = (struct span){ 0 };
+		end.child_end.code = SPAN("result_too_large");
+		end.child_end.message = SPAN("the result doesn't fit into a record");
+	}
 	parent = engine_attempt(b->engine, token);
 	if (parent)
 		dispatch_tell(b, parent->slot, &end);
