@@ -250,7 +250,7 @@ void group_form_count(const json_t *object, uint32_t *jobs, uint32_t *groups)
 	struct group_form f;
 	struct refusal unused;
 
-	if (!group_form_is(object) || group_form_read(object, false, &f, &unused) < 0) {
+	if (!group_form_is(object) || group_form_read(object, false, &f, &unused) != 0) {
 		++*jobs;
 		return;
 	}

@@ -169,7 +169,7 @@ int engine_restore(struct engine *e, const struct submission *submission,
 		error = actions_reserve(e, 2);
 	if (error == 0)
 		error = job_new(e, &s, r->sequence, &job);
-	if (error < 0)
+	if (error != 0)
 		return error;
 	error = restored_fill(e, job, &s, r);
 	if (error < 0) {

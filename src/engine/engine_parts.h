@@ -90,8 +90,8 @@ struct engine {
 	struct list waking[CLASS_COUNT]; /* open keys with parked lanes, by limit_key.places */
 	bool wakeful;                    /* there may be some */
 
-	uint32_t parents;   /* running attempts that have children */
-	uint64_t *endings;  /* tokens of such that have ended, to be followed up; room for all of them */
+	uint32_t parents; /* running attempts that have children */
+	uint64_t *endings; /* tokens of such that have ended, to be followed up; room for all of them */
 	uint32_t ending_count, endings_size;
 
 	struct worker **slots; /* by slot; NULL: never started */

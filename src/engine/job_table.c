@@ -3,6 +3,7 @@
  * and a chunk without jobs goes back to the system.
  */
 #include "engine_parts.h"
+#include <assert.h>
 #include <errno.h>
 #include <sanitizer/asan_interface.h> /* its macros are empty in other builds */
 #include <stdlib.h>
@@ -201,6 +202,7 @@ static struct job_page *page_open(struct job_table *t, uint64_t number)
 	struct job_page *page = calloc(1, sizeof(*page));
 	struct list *after = t->order.prev;
 
+	assert(after);
 	if (!page)
 		return NULL;
 	page->number = number;

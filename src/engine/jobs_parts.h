@@ -34,7 +34,7 @@ uint64_t told_weight(const struct job *job);
 /* ---- children of attempts: children.c ---- */
 int children_admit(struct engine *e, const struct submission *s) GA_MUST_CHECK;
 void parent_ended(struct engine *e, struct job *job); /* its attempt; `job.parent` */
-void children_run(struct engine *e);                  /* those of parents that have ended are cancelled */
+void children_run(struct engine *e); /* those of parents that have ended are cancelled */
 
 /* ---- states: moves.c ---- */
 void job_move(struct engine *e, struct job *job, enum job_state to);

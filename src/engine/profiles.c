@@ -69,8 +69,7 @@ static bool profile_is(const struct job_profile *p, const struct submission *s)
 	       p->durability == s->durability && p->priority == s->priority &&
 	       p->detached == s->detached && p->at_most_once == s->at_most_once &&
 	       p->timeout_ms == s->timeout_ms && a->max == b->max && a->initial_ms == b->initial_ms &&
-	       a->maximum_ms == b->maximum_ms && !memcmp(&a->factor, &b->factor, sizeof(a->factor)) &&
-	       !memcmp(&a->jitter, &b->jitter, sizeof(a->jitter)) &&
+	       a->maximum_ms == b->maximum_ms && a->factor == b->factor && a->jitter == b->jitter &&
 	       p->result_ttl == s->result_ttl && p->failed_ttl == s->failed_ttl &&
 	       span_equal(span_of(p->queue->name), s->queue.size ? s->queue : SPAN("default")) &&
 	       span_equal(options_of(p), s->options);

@@ -34,9 +34,9 @@ struct children;
 struct progress;
 
 struct attempt_output {
-	struct buf meta, body; /* meta: a JSON object without its closing brace; empty: none */
-	char *message;         /* of the error; NULL: none */
-	int64_t retry_after;   /* ns */
+	struct buf meta, body;     /* meta: a JSON object without its closing brace; empty: none */
+	char *message;             /* of the error; NULL: none */
+	int64_t retry_after;       /* ns */
 	struct children *children; /* NULL: it has none */
 	struct progress *_Atomic progress; /* NULL: nothing told; the one thing here that the loop reads meanwhile */
 	bool retryable, busy;
@@ -55,7 +55,7 @@ struct ga_job {
 	bool acknowledged : 1;
 	bool forgotten : 1; /* the broker wants no result */
 	bool kept : 1;      /* scratch of runner_welcome() */
-	bool settling : 1; /* its handler has ended, with `result`; its children haven't */
+	bool settling : 1;  /* its handler has ended, with `result`; its children haven't */
 	_Atomic bool begun; /* a `work` handler: a thread has taken it, and has set `started` and `deadline` */
 	uint16_t attempt;
 	uint32_t timeout_ms, elapsed_us;
