@@ -52,7 +52,8 @@ static void fill_once(struct broker *b, const struct job *job, struct store_job 
 	row->args = text_of(job->args);
 	row->limit_key = span_of(job_limit_key(job));
 	row->tags = text_of(job_options(b, job)->tags);
-	row->follows = job_options(b, job)->calls_webhook;
+	/* A member of what is kept already is a map's: only its turn has come. */
+	row->follows = job_options(b, job)->calls_webhook || (x && x->group && x->group->stored);
 	if (!x)
 		return;
 	row->key = text_of(x->key);

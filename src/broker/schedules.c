@@ -309,6 +309,20 @@ static void put_trouble(struct schedule *s, const struct refusal *r)
 	s->trouble = t;
 }
 
+/* A commit that refuses comes too late: what is told here is owed, and tried again. */
+static int check_space(const struct broker *b, const json_t *object, struct refusal *r)
+{
+	const char *durability = json_string_value(json_object_get(object, "durability"));
+	struct store_facts facts = { 0 };
+
+	if (b->store && (!durability || strcmp(durability, "memory") != 0))
+		store_facts(b->store, &facts);
+	return facts.full
+		       ? refuse(r, 503, "store_full", "",
+				"the disk is full: durable jobs are refused until there is room (store.reserve_bytes)")
+		       : 0;
+}
+
 /* Hand its job in under a key, or without one. */
 static int hand_in(struct broker *b, struct schedule *s, const char *key,
 		   struct submitted *ret_submitted, struct refusal *r)
@@ -322,7 +336,9 @@ static int hand_in(struct broker *b, struct schedule *s, const char *key,
 		return error;
 	if (key)
 		json_object_set_new(object, "idempotency_key", json_string(key));
-	error = submit_object(b, object, text, &origin, ret_submitted, r);
+	error = check_space(b, object, r);
+	if (error == 0)
+		error = submit_object(b, object, text, &origin, ret_submitted, r);
 	json_decref(object);
 	return error;
 }

@@ -478,6 +478,9 @@ subtest 'a full disk' => sub {
 	(undef, $answer) = post($daemon, { type => 'noop', durability => 'fsync' }, '?wait=10s');
 	is($answer->{code}, 'store_full', 'who waits for a result is told so, too');
 	is((post($daemon, { type => 'noop', durability => 'memory' }, '?wait=10s'))[1]{state}, 'succeeded', 'others run');
+	my $jobs = { schedule => { every => '1h' }, job => { type => 'noop' } };
+	is((http_json($daemon->socket, 'PUT', '/v1/schedules/hourly', $jobs))[0], 201, 'a schedule is kept on the reserve');
+	is((http_json($daemon->socket, 'POST', '/v1/schedules/hourly/run', {}))[1]{code}, 'store_full', 'but its job has to wait');
 	is(finished($daemon, $running->{id})->{state}, 'succeeded', 'what runs can finish');
 	$daemon->kill9;
 	$daemon->start;
