@@ -27,6 +27,7 @@
 #define DESCRIPTORS_OWN 64
 #define DESCRIPTORS_A_WORKER 2
 #define ROUNDS_A_TURN 4
+#define WALL_STEP (50 * NSEC_PER_MSEC)
 
 static int start(struct broker *b);
 static void on_turn(struct loop_hook *h);
@@ -284,6 +285,8 @@ static void on_pulse(struct loop_timer *t)
 	b->pulse_due = now + PULSE;
 	sacrifice_pulse(b);
 	b->wake_due = 0; /* boot time may have run ahead, if the machine slept */
+	if (llabs(clock_wall() - clock_boottime() - b->wall_offset) > WALL_STEP)
+		broker_engine(b); /* the wall clock was set: what follows it may be due */
 	arm_wake(b);
 	if (loop_timer_set(b->loop, t, b->pulse_due) < 0)
 		log_error("no memory for the heartbeat");

@@ -146,6 +146,22 @@ static int64_t time_of_due(const struct broker *b, const struct store_due *due)
 	return MAX(due->same_boot ? due->boot : time_of(b, due->wall), 1);
 }
 
+/* The same; an instant that the client named follows the wall clock, within this boot too. */
+static int64_t time_of_instant(const struct broker *b, const struct store_due *due, int64_t wall)
+{
+	int64_t at = time_of_due(b, due);
+
+	return at != 0 && wall != 0 ? MAX(time_of(b, wall), 1) : at;
+}
+
+/* When it may go on: a retry waits by the boot clock, as the backoff says. */
+static int64_t due_of_row(struct broker *b, const struct store_job *row)
+{
+	const struct job_fields *f = options_fields(b, row->options);
+
+	return time_of_instant(b, &row->due, row->state == JOB_RETRYING ? 0 : f->run_at_wall);
+}
+
 static struct job_error *error_of(const struct store_job *row)
 {
 	struct job_error *error;
@@ -184,11 +200,13 @@ static void fill_submission(struct broker *b, const struct store_job *row,
 				  .retries = f->retries,
 				  .result_ttl = f->result_ttl,
 				  .failed_ttl = f->failed_ttl,
-				  .deadline = time_of_due(b, &row->deadline),
+				  .deadline = time_of_instant(b, &row->deadline, f->deadline_wall),
+				  .deadline_wall = f->deadline_wall != 0,
+				  .due_wall = f->run_at_wall != 0,
 				  .limit_key = row->limit_key,
 				  .unique_key = row->unique_key,
 				  .key = row->key,
-				  .due = row->state == JOB_BLOCKED ? time_of_due(b, &row->due) : 0,
+				  .due = row->state == JOB_BLOCKED ? due_of_row(b, row) : 0,
 				  .group = row->group ? engine_group_at(b->engine, row->group) : NULL,
 				  .lost_group = row->group,
 				  .member = row->member,
@@ -217,7 +235,7 @@ int job_row_restore(struct broker *b, const struct store_job *row, struct job **
 				  .token = row->token,
 				  .incarnation = row->incarnation,
 				  .slot = row->slot,
-				  .due = time_of_due(b, &row->due),
+				  .due = due_of_row(b, row),
 				  .accepted_at = time_of(b, row->accepted_wall),
 				  .started_at = time_of(b, row->started_wall),
 				  .finished_at = time_of(b, row->finished_wall),

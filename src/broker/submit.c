@@ -190,6 +190,8 @@ static void set_times(const struct broker *b, const struct job_fields *f, struct
 		s->due = time_add(b->now, f->delay);
 	else if (f->run_at_wall && engine_time(b, f->run_at_wall) > b->now)
 		s->due = engine_time(b, f->run_at_wall);
+	s->due_wall = f->run_at_wall != 0;
+	s->deadline_wall = f->deadline_wall != 0;
 	if (f->deadline)
 		s->deadline = time_add(b->now, f->deadline);
 	else if (f->deadline_wall)

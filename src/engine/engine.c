@@ -96,6 +96,7 @@ void engine_advance(struct engine *e, int64_t now, int64_t now_wall)
 
 	e->now = MAX(e->now, now);
 	e->now_wall = now_wall;
+	wall_advance(e, now, now_wall);
 	while ((node = heap_pop_due(&e->waiting, e->now)))
 		job_move(e, container_of(node, struct job, due), JOB_READY);
 	while ((node = heap_pop_due(&e->deadlines, e->now)))
@@ -521,6 +522,8 @@ static void job_fill(struct engine *e, struct job *job, const struct submission 
 	id_make(e, job->sequence, (enum job_durability)job->profile->durability, &job->id);
 	job->args = bytes_ref(s->args);
 	job->tag = s->tag;
+	job->due_wall = s->due_wall;
+	job->deadline_wall = s->deadline_wall;
 	job->accepted_at = e->now;
 }
 

@@ -55,6 +55,8 @@ void action_withhold(struct engine *e, const struct action *a, uint64_t until);
 struct engine {
 	struct engine_options options;
 	int64_t now, now_wall;
+	int64_t wall_offset; /* wall time - engine time, as dues that follow the wall clock were reckoned */
+	bool wall_known;
 	uint64_t last_ms; /* of an id */
 	uint64_t next_sequence;
 	uint32_t token_counter;
@@ -115,6 +117,8 @@ struct engine {
 	struct engine_counts counts;
 };
 
+/* The wall clock stands so: if it was set, what follows it moves. wall.c */
+void wall_advance(struct engine *e, int64_t now, int64_t now_wall);
 /* Room for so many more actions, withheld or not. */
 int actions_reserve(struct engine *e, size_t more) GA_MUST_CHECK;
 void actions_reserve_or_abort(struct engine *e, size_t more);

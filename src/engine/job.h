@@ -124,7 +124,9 @@ struct job {
 	bool parent : 1;      /* RUNNING: its attempt has submitted children */
 	bool parked : 1;      /* RUNNING: it waits for them, and has given its slot back */
 	bool unconfirmed : 1; /* restored as RUNNING; its worker hasn't said yet that it has it */
-	bool sent : 1;        /* RUNNING: it was handed out, so that it may have begun */
+	bool due_wall : 1;    /* its beginning follows the wall clock */
+	bool deadline_wall : 1; /* so does its deadline */
+	bool sent : 1;          /* RUNNING: it was handed out, so that it may have begun */
 	bool suspect : 1; /* it may take its worker along, and runs in the sacrificial one only: suspects.c */
 	bool alone : 1;      /* a suspect that runs there with nobody else */
 	uint16_t pins;       /* changes and withheld actions that name it */

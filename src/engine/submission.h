@@ -24,11 +24,12 @@ struct submission {
 	int64_t result_ttl, failed_ttl; /* 0: the engine's default */
 	int64_t due;                    /* engine time before which it doesn't start; 0: none */
 	int64_t deadline; /* engine time at which it is EXPIRED if it hasn't finished; 0: none */
-	struct span limit_key;  /* whose limits it counts for; empty: none */
-	struct span unique_key; /* at most one unfinished job has it; empty: any number */
-	struct span key;        /* idempotency key; empty: none */
-	uint8_t payload[16];    /* digest of what is submitted under the key */
-	struct group *group;    /* it becomes this one's member number `member`; NULL: none */
+	bool due_wall, deadline_wall; /* it is an instant of the wall clock, and moves when that is set */
+	struct span limit_key;        /* whose limits it counts for; empty: none */
+	struct span unique_key;       /* at most one unfinished job has it; empty: any number */
+	struct span key;              /* idempotency key; empty: none */
+	uint8_t payload[16];          /* digest of what is submitted under the key */
+	struct group *group;          /* it becomes this one's member number `member`; NULL: none */
 	uint64_t lost_group; /* restored: sequence of the group that it was a member of, and that isn't here; 0: none */
 	uint32_t member;
 	bool blocked; /* BLOCKED until its group releases it */

@@ -78,6 +78,16 @@ ok(poll_until(sub { schedule('three')->{next_at} ne $at }), 'and comes again');
 is(jobs('three'), 1, 'but that is the same firing, and the same job');
 is(schedule('three')->{runs}, 1, 'which counts once');
 
+# A job that is to run an hour from now, and one after an hour.
+set_clock(0);
+my $in_an_hour = strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(time + 3600));
+my ($instant, $delay) = map { (http_json($daemon->socket, 'POST', '/v1/jobs', { type => 'noop', %$_ }))[1]{id} }
+	({ run_at => $in_an_hour }, { delay => '1h' });
+set_clock(3601);
+ok(poll_until(sub { (http_json($daemon->socket, 'GET', "/v1/jobs/$instant"))[1]{state} eq 'succeeded' }),
+	'an instant comes earlier when the clock is set to it');
+is((http_json($daemon->socket, 'GET', "/v1/jobs/$delay"))[1]{state}, 'scheduled', 'a delay does not');
+
 my $seconds = time - $start;
 my $pulses = jobs('pulse');
 cmp_ok($pulses, '>=', $seconds - 3, 'elapsed time goes on through it all');

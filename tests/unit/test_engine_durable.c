@@ -432,6 +432,36 @@ static void a_deadline_ends_a_job_wherever_it_is(void **state)
 	rig_close(&rig);
 }
 
+static void instants_follow_the_wall_clock_when_it_is_set(void **state)
+{
+	const int64_t hour = 3600 * NSEC_PER_SEC;
+	struct submission s = { .job_class = CLASS_NET };
+	struct job *at, *after, *until;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_pass(&rig, 1);
+	s.due = rig.now + 2 * hour;
+	after = rig_submit(&rig, s);
+	s.due_wall = true;
+	at = rig_submit(&rig, s);
+	until = rig_submit(
+		&rig, (struct submission){ .deadline = rig.now + 2 * hour, .deadline_wall = true });
+	engine_advance(rig.e, rig.now, 1700000000 * NSEC_PER_SEC + rig.now + hour);
+	assert_int_equal(engine_due(rig.e, at), rig.now + hour);
+	assert_int_equal(engine_due(rig.e, after), rig.now + 2 * hour);
+	rig_check(&rig);
+	engine_advance(rig.e, rig.now, 1700000000 * NSEC_PER_SEC + rig.now - hour); /* set back */
+	assert_int_equal(engine_due(rig.e, at), rig.now + 3 * hour);
+	engine_advance(rig.e, rig.now, 1700000000 * NSEC_PER_SEC + rig.now + 2 * hour);
+	assert_int_equal(at->state, JOB_READY);
+	assert_int_equal(after->state, JOB_SCHEDULED);
+	assert_int_equal(until->state, JOB_EXPIRED);
+	rig_turn(&rig);
+	rig_close(&rig);
+}
+
 static void durable_jobs_outlive_their_client(void **state)
 {
 	struct submission s = fsynced;
@@ -544,6 +574,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_forgotten_after_its_time),
 		cmocka_unit_test(a_delayed_job_starts_when_it_is_due),
 		cmocka_unit_test(a_deadline_ends_a_job_wherever_it_is),
+		cmocka_unit_test(instants_follow_the_wall_clock_when_it_is_set),
 		cmocka_unit_test(durable_jobs_outlive_their_client),
 		cmocka_unit_test(arguments_can_live_in_the_store_alone),
 		cmocka_unit_test(a_job_that_leaves_before_its_first_save_is_saved_whole),
