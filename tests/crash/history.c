@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* STORE_WRITE_DELAY_MS, one sync, and what a busy machine makes of it. */
+#define WRITE_PATIENCE UINT64_C(1500000000)
+
 static void hand(struct history *h, uint32_t generation, uint32_t batch, uint8_t sync)
 {
 	if (batch >= h->room) {
@@ -15,7 +18,8 @@ static void hand(struct history *h, uint32_t generation, uint32_t batch, uint8_t
 
 		h->generations = realloc(h->generations, room * sizeof(*h->generations));
 		h->synced = realloc(h->synced, room);
-		if (!h->generations || !h->synced)
+		h->acked_at = realloc(h->acked_at, room * sizeof(*h->acked_at));
+		if (!h->generations || !h->synced || !h->acked_at)
 			errx(2, "no memory");
 		h->room = room;
 	}
@@ -25,10 +29,11 @@ static void hand(struct history *h, uint32_t generation, uint32_t batch, uint8_t
 }
 
 /* A committed batch lasts if it, or a later committed one, was synced: they stand in one file, in order. */
-static void acked(struct history *h, uint32_t batch)
+static void acked(struct history *h, uint32_t batch, uint64_t time)
 {
 	if (h->failed)
 		h->broken++;
+	h->acked_at[batch] = time;
 	h->acked = batch;
 	for (uint32_t i = batch; i > h->lasting; i--) {
 		if (h->synced[i] == STORE_SYNC) {
@@ -58,7 +63,7 @@ void history_take(struct history *h, const struct shim_record *r)
 		hand(h, (uint32_t)r->offset, batch, *(const uint8_t *)(r + 1));
 		break;
 	case MARK_ACKED:
-		acked(h, batch);
+		acked(h, batch, r->time);
 		break;
 	case MARK_FAILED:
 		if (!h->failed)
@@ -88,8 +93,18 @@ void history_read(struct history *h, const char *log, size_t size)
 	}
 }
 
+uint32_t history_lasting(const struct history *h, uint64_t time)
+{
+	uint32_t batch = h->acked;
+
+	while (batch > h->lasting && h->acked_at[batch] + WRITE_PATIENCE > time)
+		batch--;
+	return h->faulted ? h->lasting : batch;
+}
+
 void history_done(struct history *h)
 {
+	free(h->acked_at);
 	free(h->generations);
 	free(h->synced);
 }

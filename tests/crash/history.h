@@ -23,6 +23,7 @@ enum mark {
 struct history {
 	uint32_t *generations; /* of each batch, from 1 */
 	uint8_t *synced;       /* whether it was handed over with STORE_SYNC */
+	uint64_t *acked_at;    /* when each was committed */
 	size_t room;
 	uint32_t handed;  /* the last batch */
 	uint32_t acked;   /* the last that is committed */
@@ -40,6 +41,8 @@ void history_mark_id(int log, enum mark mark, const uint8_t id[16]);
 void history_take(struct history *h, const struct shim_record *r);
 /* All records of a log in memory. */
 void history_read(struct history *h, const char *log, size_t size);
+/* The last batch that a loss of power at this time must leave: what wasn't synced when it was committed is, a little later. */
+uint32_t history_lasting(const struct history *h, uint64_t time);
 void history_done(struct history *h);
 /* A file whole; ends the program if it can't be read. */
 char *log_read(const char *path, size_t *ret_size);

@@ -56,8 +56,8 @@ static void keep_image(struct run *r, uint64_t at, const char *image)
 		printf("# kept: %s\n", to);
 }
 
-static void try_image(struct run *r, const struct point *point, const struct disk *disk,
-		      const struct history *history)
+static void try_image(struct run *r, const struct point *point, uint64_t time,
+		      const struct disk *disk, const struct history *history)
 {
 	char image[256], original[256], what[96], why[512] = "";
 	struct power *p = r->power;
@@ -67,7 +67,7 @@ static void try_image(struct run *r, const struct point *point, const struct dis
 	snprintf(original, sizeof(original), "%s/original", r->directory);
 	directory_fresh(image);
 	disk_image(disk, point->seed, image, what, sizeof(what));
-	enum verdict verdict = store_check(image, p->seed * 100003 + r->number, history,
+	enum verdict verdict = store_check(image, p->seed * 100003 + r->number, history, time,
 					   point->seed % 8 == 0, why, sizeof(why));
 	uint64_t images = ++f->images;
 
@@ -115,7 +115,7 @@ static void sweep(struct run *r, const char *log, size_t size, const struct poin
 		/* The power goes before this record. */
 		for (; next < p->per_run && points[next].at <= at && !p->figures->stopping; next++)
 			if (p->figures->images < p->images)
-				try_image(r, &points[next], disk, &history);
+				try_image(r, &points[next], record->time, disk, &history);
 		disk_apply(disk, log, record);
 		history_take(&history, record);
 		at += record->size;

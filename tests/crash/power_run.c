@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define GENERATIONS 3u
+#define SLOW_RUNS 64u /* one in so many */
+#define SLOW_BATCHES 150u
 #define SHOWN 20u
 
 /* The driver's exit statuses. */
@@ -93,12 +95,23 @@ static bool was_killed(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
+/* Nothing is synced until the store does so by itself. */
+static bool run_slow(struct run *r)
+{
+	int status = drive(r, 1, SLOW_BATCHES, "slow", NULL);
+
+	r->closed = status == 0;
+	return status == 0 || run_failed(r, "complains", 1, status);
+}
+
 bool run_live(struct run *r)
 {
 	static const char *const ends[] = { "close", "leave", "kill" };
 	uint64_t generations = 1 + random_below(&r->random, GENERATIONS);
 	char fault[48];
 
+	if (r->number % SLOW_RUNS == 1)
+		return run_slow(r);
 	for (uint64_t g = 1; g <= generations; g++) {
 		unsigned long long call = 1 + random_below(&r->random, 400);
 		uint64_t how = random_below(&r->random, ARRAY_SIZE(ends));

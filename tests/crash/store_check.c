@@ -331,14 +331,14 @@ static void commit_one(struct check *c)
 		scenario_texts_done(&texts[i]);
 }
 
-enum verdict store_check(const char *directory, uint64_t seed, const struct history *h, bool go_on,
-			 char *ret_why, size_t why_size)
+enum verdict store_check(const char *directory, uint64_t seed, const struct history *h,
+			 uint64_t time, bool go_on, char *ret_why, size_t why_size)
 {
 	struct check c = { .why = ret_why, .why_size = why_size };
 	struct history further = { 0 };
 
 	scenario_init(&c.scenario, seed);
-	enum verdict verdict = open_store(&c, directory, h, h->lasting);
+	enum verdict verdict = open_store(&c, directory, h, history_lasting(h, time));
 
 	if (verdict == VERDICT_KEPT)
 		verdict = examine(&c, h);

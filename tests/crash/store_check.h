@@ -14,10 +14,10 @@ enum verdict {
 };
 extern const char *const verdict_names[VERDICT_COUNT];
 
-/* The store in `directory` after a crash at the point that `h` has come to; `least`: the last batch that must be there.
- * Afterwards it is one batch further if `go_on`: committed, closed and seen again. */
-enum verdict store_check(const char *directory, uint64_t seed, const struct history *h, bool go_on,
-			 char *ret_why, size_t why_size);
+/* The store in `directory` after a loss of power at the point that `h` has come to, at this time of the log. Afterwards
+ * it is one batch further if `go_on`: committed, closed and seen again. */
+enum verdict store_check(const char *directory, uint64_t seed, const struct history *h,
+			 uint64_t time, bool go_on, char *ret_why, size_t why_size);
 
 /* The options that all stores of the battery are opened with. */
 struct store_options store_check_options(const char *directory);

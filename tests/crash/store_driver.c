@@ -2,9 +2,9 @@
  * store_driver.c — lives one generation of a scenario on a real store: opens it, hands batches over, marks in the log what
  * it was promised.
  *
- *	store_driver DIRECTORY LOG SEED GENERATION BATCHES END     END: close, kill, leave, look
+ *	store_driver DIRECTORY LOG SEED GENERATION BATCHES END     END: close, kill, leave, slow, look
  *
- * `look` only sees whether what was acknowledged is there. Exit status: 0; 3: a batch was answered with an error (as the broker, it ends then); 4: the store can't be opened; 5: it
+ * `slow` leaves time between batches, and none is to be synced at once. `look` only sees whether what was acknowledged is there. Exit status: 0; 3: a batch was answered with an error (as the broker, it ends then); 4: the store can't be opened; 5: it
  * holds what it must not, or behaves as it must not; 6: the disk is full; 7: a batch
  * isn't answered.
  */
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define WINDOW 6u /* batches in flight */
+#define SLOW_US 20000
 
 struct flight {
 	struct scenario_texts texts[SCENARIO_CHANGES];
@@ -33,6 +34,7 @@ struct driver {
 	struct scenario scenario;
 	struct flight flights[WINDOW]; /* by batch number modulo */
 	uint32_t generation, acked;
+	bool slow;
 	int log;
 };
 
@@ -106,9 +108,10 @@ static void hand_over(struct driver *d)
 				d->scenario.jobs[d->scenario.changes[i].job].sequence;
 	if (!batch || store_save_step(&d->scenario, batch, f->texts, f->members) < 0)
 		errx(5, "batch %u can't be made", d->scenario.batches);
-	history_mark(d->log, MARK_HANDED, d->generation, d->scenario.batches,
-		     (uint8_t)d->scenario.sync);
-	store_commit(d->store, batch, d->scenario.batches, d->scenario.sync);
+	enum store_sync sync = d->slow ? STORE_WRITE : d->scenario.sync;
+
+	history_mark(d->log, MARK_HANDED, d->generation, d->scenario.batches, (uint8_t)sync);
+	store_commit(d->store, batch, d->scenario.batches, sync);
 }
 
 static void answers(struct driver *d, int patience_ms)
@@ -138,6 +141,8 @@ static void live(struct driver *d, uint32_t batches)
 		else
 			answers(d, patience);
 		answers(d, 0);
+		if (d->slow)
+			usleep(SLOW_US);
 	}
 }
 
@@ -185,7 +190,7 @@ int main(int argc, char *argv[])
 	char why[512];
 
 	if (argc != 7)
-		errx(2, "store_driver DIRECTORY LOG SEED GENERATION BATCHES close|kill|leave|look");
+		errx(2, "store_driver DIRECTORY LOG SEED GENERATION BATCHES close|kill|leave|slow|look");
 	struct store_options options = store_check_options(argv[1]);
 
 	d.log = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -199,6 +204,7 @@ int main(int argc, char *argv[])
 	store_on_commit(d.store, on_commit, &d);
 	catch_up(&d, argv[2], strtoull(argv[3], NULL, 10));
 	history_mark(d.log, MARK_OPENED, d.generation, d.scenario.batches, 0);
+	d.slow = strcmp(argv[6], "slow") == 0;
 	if (strcmp(argv[6], "look") != 0)
 		live(&d, (uint32_t)strtoul(argv[5], NULL, 10));
 	end(&d, argv[6]);
