@@ -9,37 +9,6 @@ static void begin(struct world *w, struct hand *h, struct errand *e);
 static void end(struct world *w, struct hand *h, struct errand *e);
 static void say_result(struct world *w, struct hand *h, const struct errand *e);
 
-void mail_post(struct mail *mail, const struct letter *letter)
-{
-	if (mail->first > 0 && mail->first == mail->count)
-		mail->first = mail->count = 0;
-	if (mail->count == mail->size) {
-		mail->size = mail->size ? mail->size * 2 : 16;
-		mail->letters = reallocarray(mail->letters, mail->size, sizeof(*mail->letters));
-		if (!mail->letters)
-			abort();
-	}
-	mail->letters[mail->count++] = *letter;
-}
-
-bool mail_take(struct mail *mail, struct letter *ret_letter)
-{
-	if (mail->first == mail->count)
-		return false;
-	*ret_letter = mail->letters[mail->first++];
-	return true;
-}
-
-void mail_clear(struct mail *mail)
-{
-	mail->first = mail->count = 0;
-}
-
-void mail_done(struct mail *mail)
-{
-	free(mail->letters);
-}
-
 struct hand *hand_at(struct world *w, uint32_t slot)
 {
 	return &w->hands[MIN(slot, (uint32_t)MODEL_WORKERS)];

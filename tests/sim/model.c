@@ -1,5 +1,6 @@
 #include "model.h"
 #include "clock.h"
+#include "engine_workers.h"
 #include "model_parts.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -30,7 +31,7 @@ void model_reset(struct model *m, struct engine *e)
 	for (size_t i = 0; i < m->count; i++)
 		place(m, m->jobs[i].sequence, 0);
 	memset(m->left, 0, sizeof(m->left));
-	m->count = m->promise_count = m->leaving_count = m->group_count = 0;
+	m->count = m->promise_count = m->leaving_count = m->group_count = m->ending_count = 0;
 	if (!m->groups)
 		m->groups = calloc(MODEL_GROUPS, sizeof(*m->groups));
 	if (!m->groups)
@@ -49,6 +50,7 @@ void model_done(struct model *m)
 	free(m->places);
 	free(m->leaving);
 	free(m->groups);
+	free(m->endings);
 	free(m->promises);
 }
 
@@ -103,7 +105,7 @@ uint32_t model_held(const struct model *m, uint32_t slot, int job_class)
 
 	for (size_t i = 0; i < m->count; i++)
 		held += m->jobs[i].is.state == JOB_RUNNING && m->jobs[i].slot == slot &&
-			(int)m->jobs[i].terms.job_class == job_class;
+			!m->jobs[i].parked && (int)m->jobs[i].terms.job_class == job_class;
 	return held;
 }
 
@@ -286,6 +288,8 @@ void model_refused(struct model *m, uint64_t sequence)
 	if (!job)
 		return;
 	model_member_refused(m, job->group, job->terms.member);
+	if (job->is.state == JOB_RUNNING)
+		model_attempt_ended(m, job);
 	model_break_promises(m, job->sequence, -1);
 	model_promise(m, ACTION_REFUSED, job, false);
 	m->promises[m->promise_count - 1].until = 0;
@@ -365,7 +369,21 @@ void model_ended(struct model *m, struct model_job *job, enum job_state state)
 void model_attempt_ended(struct model *m, struct model_job *job)
 {
 	m->ghosts[m->ghost_count++ % MODEL_GHOSTS] = (struct ghost){ job->slot, job->is.token };
-	job->doubtful = false;
+	job->doubtful = job->parked = false;
+	if (m->ending_count == m->ending_size) {
+		m->ending_size = m->ending_size ? m->ending_size * 2 : 16;
+		m->endings = reallocarray(m->endings, m->ending_size, sizeof(*m->endings));
+		if (!m->endings)
+			abort();
+	}
+	m->endings[m->ending_count++] = job->is.token;
+}
+
+/* An attempt's children don't outlive it. */
+void model_children_run(struct model *m)
+{
+	while (m->ending_count > 0)
+		model_client_gone(m, attempt_client(m->endings[--m->ending_count]));
 }
 
 static void retries(struct model *m, struct model_job *job, uint32_t retry_after_ms)

@@ -12,6 +12,7 @@
 #pragma once
 #include "engine_durable.h"
 #include "engine_limits.h"
+#include "model_job.h"
 #include "random.h"
 
 enum {
@@ -23,36 +24,6 @@ enum {
 	MODEL_GHOSTS = 64,
 	MODEL_GATES = 5,    /* queues, and limit keys from 1 */
 	MODEL_FREE_KEY = 1, /* has no limits */
-};
-
-/* What a store has to know of a job. */
-struct face {
-	enum job_state state;
-	uint64_t token;
-	unsigned attempts, failures, crashes, lives;
-	bool cancelling;
-};
-
-struct model_job {
-	struct uuid id;
-	uint64_t sequence, client, tag;
-	struct submission terms; /* as submitted, but for what it points to; times are the world's */
-	int queue, key, unique, limit_key; /* which of them; keys: 0: none */
-	struct face is, saved;             /* `saved`: with its last save; state 0: none yet */
-	uint32_t slot;
-	uint64_t group; /* its sequence; 0: none. Which member: terms.member */
-	bool expiring, delivered, untold;
-	bool doubtful;       /* RUNNING: restored, and its worker hasn't spoken */
-	bool sent;           /* RUNNING: its dispatch was handed out */
-	bool suspect, alone; /* alone: as of its dispatch */
-	unsigned set;        /* of a suspect */
-	bool args_away;
-	size_t args_size;
-	int64_t accepted_at, deadline; /* deadline 0: none, or it belonged to an earlier life */
-	int64_t due;                   /* SCHEDULED, RETRYING: when; finished: when it leaves */
-	uint64_t proceeds;             /* ACCEPTED: once this batch is committed */
-	uint64_t order;                /* among finished, or delivered, ones; from 1 */
-	size_t result_size;            /* of the body */
 };
 
 struct model_worker {         /* as the broker knows it */
@@ -102,6 +73,8 @@ struct model {
 		struct uuid id;
 		int found;    /* what engine_find() says now */
 	} left[MODEL_GHOSTS]; /* jobs that were forgotten */
+	uint64_t *endings;    /* tokens of attempts that have ended in this turn */
+	size_t ending_count, ending_size;
 	uint64_t ghost_count, left_count, last_token, last_order;
 	bool broken;
 	const char *rule; /* that was broken */

@@ -128,7 +128,7 @@ void model_restored(struct model *m, const struct model_job *saved, uint64_t inc
 	job->client = 0;
 	if (!model_group(m, job->group))
 		job->group = 0;
-	job->delivered = job->untold = job->suspect = job->alone = false;
+	job->delivered = job->untold = job->suspect = job->alone = job->parked = false;
 	switch (job->is.state) {
 	case JOB_RUNNING:
 		job->doubtful = w->incarnation != 0 && w->incarnation == incarnation;

@@ -18,6 +18,7 @@ struct model_job *model_add(struct model *m, const struct model_job *job);
 void model_starts(struct model *m, struct model_job *job);
 void model_ready(struct model *m, struct model_job *job);
 void model_ended(struct model *m, struct model_job *job, enum job_state state);
+void model_children_run(struct model *m);
 void model_attempt_ended(struct model *m, struct model_job *job);
 void model_attempt_lost(struct model *m, struct model_job *job);
 bool model_worker_free(const struct model *m, uint32_t slot, int job_class);

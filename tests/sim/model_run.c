@@ -29,6 +29,7 @@ void model_ran(struct model *m)
 	struct turns last;
 	size_t count = 0;
 
+	model_children_run(m);
 	model_groups_run(m);
 	memset(&last, 0xff, sizeof(last)); /* nobody */
 	for (size_t i = 0; i < m->count; i++) {

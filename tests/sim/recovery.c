@@ -225,6 +225,7 @@ void broker_restore(struct world *w, const struct row *row)
 	s.client = 0;
 	s.blocked = false; /* its state says so */
 	s.group = job_state_is_final(r.state) ? NULL : engine_group_at(w->m.e, row->judged.group);
+	s.lost_group = s.group ? 0 : row->judged.group;
 	s.due = model_engine_time(&w->m, s.due);
 	s.deadline = model_engine_time(&w->m, row->deadline);
 	r.due = model_engine_time(&w->m, r.due);

@@ -17,7 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STEPS = 50000, SEEDS = 20, RELEASE_STEPS = 10000, RELEASE_SEEDS = 1000 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STEPS = 10000 }; /* each takes several times as long */
+#else
+enum { STEPS = 50000 };
+#endif
+enum { SEEDS = 20, RELEASE_STEPS = 10000, RELEASE_SEEDS = 1000 };
 
 static void report(const struct world *w, unsigned long limit)
 {

@@ -1,6 +1,7 @@
 /* What happens in the world: one random event a step. */
 #include "world.h"
 #include "clock.h"
+#include "engine_workers.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,6 +176,45 @@ static void step_submit(struct world *w)
 		   (unsigned long long)like.sequence, like.terms.durability, like.key, like.unique,
 		   like.terms.at_most_once ? ", once" : "");
 	broker_answer(w, ACK_SUBMITTED, twin);
+}
+
+/* A running attempt submits a job of its own, or waits for those that it has. */
+static void step_child(struct world *w)
+{
+	struct model_job *parent = any_job(w, world_chance(w, 90) ? 1u << JOB_RUNNING : ~0u);
+	struct model_job like = world_some_job(w);
+	struct submission s;
+	struct job *real;
+	int r, expected = 0;
+
+	if (!parent)
+		return;
+	if (parent->is.state == JOB_RUNNING && world_chance(w, 50)) {
+		parent->parked = !parent->parked;
+		engine_park(w->m.e, parent->slot, parent->is.token, parent->parked);
+		return;
+	}
+	like.client = like.terms.client = attempt_client(parent->is.token);
+	like.key = like.unique = like.limit_key = 0;
+	like.terms.key = like.terms.unique_key = like.terms.limit_key = (struct span){ 0 };
+	like.terms.detached = world_chance(w, 5);
+	like.terms.exempt = true;
+	s = like.terms;
+	s.due = model_engine_time(&w->m, s.due);
+	s.deadline = model_engine_time(&w->m, s.deadline);
+	if (like.terms.durability != DURABILITY_MEMORY || like.terms.detached)
+		expected = -EINVAL;
+	else if (parent->is.state != JOB_RUNNING || parent->is.cancelling)
+		expected = -ESTALE;
+	r = engine_submit(w->m.e, &s, &real);
+	MODEL_EXPECT(&w->m, r == expected, "a child is answered %d, should be %d", r, expected);
+	if (r < 0)
+		return;
+	like.args_size = 0;
+	like.sequence = real->sequence;
+	world_tell(w, "job %llu is a child of %llu", (unsigned long long)like.sequence,
+		   (unsigned long long)parent->sequence);
+	model_submitted(&w->m, real, &like);
 }
 
 static void step_cancel(struct world *w)
@@ -457,7 +497,7 @@ static const struct {
 	{ step_retry, 20 },      { step_drop_args, 10 },   { step_trouble, 8 },
 	{ step_client_gone, 3 }, { step_cancel_tag, 3 },   { step_capacity, 5 },
 	{ step_crash, 3 },       { step_revive, 10 },      { step_limit, 12 },
-	{ step_group, 14 },      { step_group_cancel, 3 },
+	{ step_group, 14 },      { step_group_cancel, 3 }, { step_child, 12 },
 };
 
 void world_step(struct world *w, uint64_t step)
