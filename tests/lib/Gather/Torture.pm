@@ -104,15 +104,26 @@ sub wait_until_back {
 	return time - $start;
 }
 
+# What ended of itself: a crash is nothing less for being survived.
+sub own_deaths {
+	my ($daemon) = @_;
+	my %seen;
+
+	return grep { !$seen{$_}++ }
+		$daemon->log_text =~ /: ((?:broker|worker \d+|sacrificial worker|types)(?= \(pid) .*(?:died of SIG(?!KILL)\w+|exited with status \d+).*)/g;
+}
+
 # No more new jobs; what is said of the old ones once all have ended; then the daemon is stopped. (figures, what is wrong)
+# $may_die: processes are made to end of themselves.
 sub verdict {
-	my ($daemon, $ledger, $patience) = @_;
+	my ($daemon, $ledger, $may_die) = @_;
 	my (%figures, @wrong);
 
 	push @wrong, 'submissions stay without an answer: ' . $ledger->complaint unless $ledger->settle;
 	if ($daemon->pid && !is_gone($daemon->pid)) {
 		$ledger->deaths_of_log($daemon->log_text);
-		my ($judged, @broken) = $ledger->judge($daemon->socket, $patience);
+		push @wrong, own_deaths($daemon) unless $may_die;
+		my ($judged, @broken) = $ledger->judge($daemon->socket);
 		%figures = %$judged;
 		push @wrong, @broken;
 		my $status = $daemon->stop // 'none';
