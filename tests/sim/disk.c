@@ -24,6 +24,7 @@ void disk_done(struct disk *d)
 
 void disk_save(struct disk *d, struct model *m, const struct model_job *job, const struct job *real)
 {
+	uint32_t slot = MIN(real->slot, (uint32_t)MODEL_WORKERS);
 	bool first = job->saved.state == 0;
 	struct save *s = log_add(d);
 	struct row *row = &s->row;
@@ -49,7 +50,7 @@ void disk_save(struct disk *d, struct model *m, const struct model_job *job, con
 		.crashes = real->crashes,
 		.token = real->token,
 		.slot = real->slot,
-		.incarnation = m->workers[MIN(real->slot, (uint32_t)MODEL_WORKERS)].incarnation,
+		.incarnation = m->workers[slot].incarnation,
 		.due = engine_due(m->e, real),
 		.accepted_at = real->accepted_at + m->boot,
 		.elapsed_us = real->elapsed_us,
