@@ -18,7 +18,9 @@ enum ledger_kind {
 	LEDGER_DEATH, /* process `pid` was killed after `number` (ns) and was gone at `time`; `attempt`: 1: a broker */
 };
 
-#define LEDGER_KEYED 1u /* flags: the submission has an idempotency key */
+/* Flags of a submission: it has an idempotency key; it must never run twice. */
+#define LEDGER_KEYED 1u
+#define LEDGER_ONCE 2u
 
 struct ledger_entry {
 	uint64_t time;

@@ -61,8 +61,7 @@ struct book_job *book_job(struct book *b, const uint8_t id[16])
 	return job;
 }
 
-/* What was submitted under a number is one job at most: nobody asks twice without a key. */
-static void join(struct book *b, struct book_job *job, uint64_t number)
+void book_join(struct book *b, struct book_job *job, uint64_t number)
 {
 	struct book_submission *s = &b->submissions[number];
 
@@ -87,7 +86,7 @@ static void take_promise(struct book *b, const struct ledger_entry *e)
 		b->repeated++;
 	else
 		b->promised++;
-	join(b, job, e->number);
+	book_join(b, job, e->number);
 	s->promised = job->promised = true;
 }
 
@@ -95,7 +94,7 @@ static void take_done(struct book *b, const struct ledger_entry *e)
 {
 	struct book_job *job = book_job(b, e->id);
 
-	join(b, job, e->number);
+	book_join(b, job, e->number);
 	if (!job->done_at)
 		b->done++;
 	job->done_at = e->time;
@@ -111,6 +110,7 @@ static void read_promises(struct book *b)
 		case LEDGER_INTENT:
 			s->intended = true;
 			s->keyed = e->flags & LEDGER_KEYED;
+			s->once = e->flags & LEDGER_ONCE;
 			break;
 		case LEDGER_PROMISE:
 			take_promise(b, e);
@@ -169,6 +169,9 @@ static void take_rerun(struct book *b, const struct book_job *job, const struct 
 		book_wrong(b, "submission %llu ran twice (attempts %u and %u, processes %u and %u), and nobody had died",
 			   (unsigned long long)e->number, job->last_start->attempt, e->attempt,
 			   job->last_start->pid, e->pid);
+	if (b->submissions[e->number].once)
+		book_wrong(b, "submission %llu ran twice, and must not whoever died",
+			   (unsigned long long)e->number);
 	if (e->attempt <= job->last_start->attempt)
 		book_wrong(b, "submission %llu ran its attempt %u after its attempt %u",
 			   (unsigned long long)e->number, e->attempt, job->last_start->attempt);
@@ -187,7 +190,7 @@ static void read_starts(struct book *b)
 				   (unsigned long long)e->number);
 			continue;
 		}
-		join(b, job, e->number);
+		book_join(b, job, e->number);
 		if (job->last_start)
 			take_rerun(b, job, e);
 		/* What was told is the end of it. */

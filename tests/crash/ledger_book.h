@@ -20,7 +20,7 @@ struct book_job {
 };
 
 struct book_submission {
-	bool intended, keyed, promised, unknown;
+	bool intended, keyed, once, promised, unknown;
 	struct book_job *job; /* NULL: none yet */
 };
 
@@ -40,5 +40,7 @@ struct book {
 void book_read(struct book *b, const char *directory);
 /* The job of this id; made if it is new. */
 struct book_job *book_job(struct book *b, const uint8_t id[16]);
+/* What was submitted under this number is this job: nobody asks twice without a key. */
+void book_join(struct book *b, struct book_job *job, uint64_t number);
 void book_wrong(struct book *b, const char *format, ...) GA_PRINTF(2, 3);
 void book_print(const struct book *b);

@@ -21,7 +21,7 @@
 struct judge {
 	struct book book;
 	ga_client *client;
-	uint64_t listed, reruns, strangers;
+	uint64_t listed, reruns, outcomes_unknown;
 };
 
 static json_t *ask(struct judge *j, const char *target, unsigned *ret_status)
@@ -76,6 +76,36 @@ static bool come_to_rest(struct judge *j, int64_t patience)
 	return true;
 }
 
+static json_t *ask_job(struct judge *j, const char *id, unsigned *ret_status)
+{
+	char target[80];
+
+	snprintf(target, sizeof(target), "/v1/jobs/%s", id);
+	return ask(j, target, ret_status);
+}
+
+/* One that was neither promised nor seen to run: its arguments say which submission it is. */
+static void identify(struct judge *j, struct book_job *job, const char *id)
+{
+	unsigned status;
+	json_t *view = ask_job(j, id, &status);
+	json_int_t number = json_integer_value(json_object_get(json_object_get(view, "args"), "n"));
+
+	if (number > 0 && (uint64_t)number < j->book.submission_count &&
+	    j->book.submissions[number].intended)
+		book_join(&j->book, job, (uint64_t)number);
+	json_decref(view);
+}
+
+/* One that must not run twice fails if nobody knows how its only attempt ended. */
+static bool may_fail(const struct judge *j, const struct book_job *job, const json_t *line)
+{
+	const char *code = text_at(json_object_get(line, "error"), "code");
+
+	return job->number && j->book.submissions[job->number].once &&
+	       strcmp(text_at(line, "state"), "failed") == 0 && strcmp(code, "outcome_unknown") == 0;
+}
+
 static void take_line(struct judge *j, const json_t *line)
 {
 	const char *text = text_at(line, "id");
@@ -89,7 +119,11 @@ static void take_line(struct judge *j, const json_t *line)
 		book_wrong(&j->book, "%s is listed twice", text);
 	job->attempts = (unsigned)json_integer_value(json_object_get(line, "attempts"));
 	job->succeeded = strcmp(text_at(line, "state"), "succeeded") == 0;
-	if (!job->succeeded)
+	if (!job->number)
+		identify(j, job, text);
+	if (!job->succeeded && may_fail(j, job, line))
+		j->outcomes_unknown++;
+	else if (!job->succeeded)
 		book_wrong(&j->book, "%s is %s, submission %llu", text, text_at(line, "state"),
 			   (unsigned long long)job->number);
 	j->listed++;
@@ -114,14 +148,6 @@ static void list_all(struct judge *j)
 		snprintf(cursor, sizeof(cursor), "%s", text_at(page, "cursor"));
 		json_decref(page);
 	} while (cursor[0]);
-}
-
-static json_t *ask_job(struct judge *j, const char *id, unsigned *ret_status)
-{
-	char target[80];
-
-	snprintf(target, sizeof(target), "/v1/jobs/%s", id);
-	return ask(j, target, ret_status);
 }
 
 /* A job that ran more than once ends with the result of its last attempt, no earlier one. */
@@ -200,8 +226,8 @@ int ledger_judge(int argc, char *argv[])
 	for (uint32_t pos = 0; (job = map_next(&j.book.jobs, &pos));)
 		check_job(&j, job);
 	book_print(&j.book);
-	printf("listed=%llu\nreruns=%llu\n", (unsigned long long)j.listed,
-	       (unsigned long long)j.reruns);
+	printf("listed=%llu\nreruns=%llu\noutcomes_unknown=%llu\n", (unsigned long long)j.listed,
+	       (unsigned long long)j.reruns, (unsigned long long)j.outcomes_unknown);
 	ga_client_close(j.client);
 	return j.book.wrong > 0;
 }

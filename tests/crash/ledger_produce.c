@@ -37,7 +37,7 @@ struct produce {
 	uint64_t seed, first, count; /* numbers: first .. first + count - 1 at most */
 	uint64_t window, rate;       /* unanswered at once; a second */
 	uint64_t fsync_percent;      /* the others: write */
-	uint64_t keyed_percent, result_percent, repeat_percent;
+	uint64_t keyed_percent, result_percent, repeat_percent, once_percent;
 	uint64_t longest_ms; /* that a job takes */
 
 	ga_client *client;
@@ -71,6 +71,16 @@ static bool is_keyed(const struct produce *p, uint64_t number)
 	return mix_of(p, number) % 100 < p->keyed_percent;
 }
 
+static bool is_once(const struct produce *p, uint64_t number)
+{
+	return (mix_of(p, number) >> 24) % 100 < p->once_percent;
+}
+
+static uint32_t flags_of(const struct produce *p, uint64_t number)
+{
+	return (is_keyed(p, number) ? LEDGER_KEYED : 0) | (is_once(p, number) ? LEDGER_ONCE : 0);
+}
+
 static bool is_synced(const struct produce *p, uint64_t number)
 {
 	return (mix_of(p, number) >> 32) % 100 < p->fsync_percent;
@@ -82,7 +92,7 @@ static void note(struct produce *p, uint32_t kind, uint64_t number, uint32_t wha
 				      .kind = kind,
 				      .number = number,
 				      .attempt = what,
-				      .flags = is_keyed(p, number) ? LEDGER_KEYED : 0 };
+				      .flags = flags_of(p, number) };
 	struct uuid uuid;
 
 	if (id && uuid_parse(id, strlen(id), &uuid) == 0)
@@ -103,7 +113,7 @@ static uint8_t *state_of(struct produce *p, uint64_t number)
 static int submit(struct produce *p, uint64_t number, uint64_t tag)
 {
 	uint64_t mix = mix_of(p, number);
-	char args[96], options[96];
+	char args[96], options[128];
 	bool slow = mix >> 8 & 1;
 	const struct ga_submission s = { .type = "ledger",
 					 .args = args,
@@ -111,16 +121,17 @@ static int submit(struct produce *p, uint64_t number, uint64_t tag)
 					 .tag = tag,
 					 .want_accepted = true,
 					 .want_result = (mix >> 16) % 100 < p->result_percent };
-	const char *durability = is_synced(p, number) ? "fsync" : "write";
 
 	snprintf(args, sizeof(args), "{\"n\":%llu,\"after\":\"%lldus\"}", (unsigned long long)number,
 		 slow ? (long long)((mix >> 40) % (p->longest_ms * 1000 + 1)) : 0LL);
+	int size = snprintf(options, sizeof(options), "{\"durability\":\"%s\"%s",
+			    is_synced(p, number) ? "fsync" : "write",
+			    is_once(p, number) ? ",\"at_most_once\":true" : "");
+
 	if (is_keyed(p, number))
-		snprintf(options, sizeof(options),
-			 "{\"durability\":\"%s\",\"idempotency_key\":\"n%llu\"}", durability,
-			 (unsigned long long)number);
-	else
-		snprintf(options, sizeof(options), "{\"durability\":\"%s\"}", durability);
+		size += snprintf(options + size, sizeof(options) - (size_t)size,
+				 ",\"idempotency_key\":\"n%llu\"", (unsigned long long)number);
+	snprintf(options + size, sizeof(options) - (size_t)size, "}");
 	return ga_client_submit(p->client, &s);
 }
 
@@ -133,8 +144,7 @@ static int submit_new(struct produce *p, size_t count)
 		intents[i] = (struct ledger_entry){ .time = ledger_now(),
 						    .kind = LEDGER_INTENT,
 						    .number = p->next + i,
-						    .flags = is_keyed(p, p->next + i) ? LEDGER_KEYED
-										      : 0 };
+						    .flags = flags_of(p, p->next + i) };
 	ledger_append(p->promises, intents, count);
 	if (fdatasync(p->promises) < 0)
 		err(2, "the ledger");
@@ -356,6 +366,7 @@ static uint64_t *option_of(struct produce *p, const char *name, size_t size)
 		{ "keyed", &p->keyed_percent },
 		{ "results", &p->result_percent },
 		{ "repeats", &p->repeat_percent },
+		{ "once", &p->once_percent },
 		{ "longest_ms", &p->longest_ms },
 	};
 
@@ -389,6 +400,7 @@ int ledger_produce(int argc, char *argv[])
 			     .keyed_percent = 60,
 			     .result_percent = 20,
 			     .repeat_percent = 5,
+			     .once_percent = 10,
 			     .longest_ms = 50 };
 
 	if (argc < 3)
