@@ -415,6 +415,15 @@ static int apply_once(struct sqlite *q, struct list *batches, bool sync, bool re
 	return transaction_commit(q);
 }
 
+static int64_t bytes_of(const struct list *batches)
+{
+	int64_t bytes = 0;
+
+	LIST_FOREACH(place, batches)
+		bytes += LIST_ENTRY(place, struct store_batch, work.place)->bytes;
+	return bytes;
+}
+
 static bool changes_nothing(const struct list *batches)
 {
 	LIST_FOREACH(place, batches) {
@@ -431,8 +440,7 @@ int sqlite_apply(void *state, struct list *batches, bool sync)
 
 	if (changes_nothing(batches))
 		return sync ? sqlite_sync(q) : 0;
-	space_look(q, false);
-	r = apply_once(q, batches, sync, q->full);
+	r = apply_once(q, batches, sync, !space_take(q, bytes_of(batches)));
 	if (r == -ENOSPC && !q->dead) {
 		ballast_release(q);
 		r = checkpoint(q);

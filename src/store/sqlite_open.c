@@ -481,17 +481,30 @@ static int mark_begin(struct sqlite *q)
 	return 0;
 }
 
-static int recovered_settle(struct sqlite *q)
+static int first_writes(struct sqlite *q)
 {
-	int code = statements_prepare(q->db, q->statements), r;
+	int r;
 
-	if (code != SQLITE_OK)
-		return sqlite_failed_with(q, code, STORE_FILE);
+	q->boot = 0;
 	r = first_commit(q);
 	if (r >= 0)
 		r = checkpoint_all(q);
-	if (r >= 0)
-		r = mark_begin(q);
+	return r < 0 ? r : mark_begin(q);
+}
+
+static int recovered_settle(struct sqlite *q)
+{
+	int code = statements_prepare(q->db, q->statements), r;
+	bool given_up = false;
+
+	if (code != SQLITE_OK)
+		return sqlite_failed_with(q, code, STORE_FILE);
+	r = first_writes(q);
+	if (r == -ENOSPC) { /* to start is what the ballast is kept for, too */
+		ballast_release(q);
+		given_up = true;
+		r = first_writes(q);
+	}
 	if (r >= 0 && (fstatat(q->directory, STORE_FILE, &q->file, AT_SYMLINK_NOFOLLOW) < 0 ||
 		       fstatat(q->directory, STORE_WAL, &q->wal, AT_SYMLINK_NOFOLLOW) < 0 ||
 		       fstat(q->mark_fd, &q->mark) < 0))
@@ -500,7 +513,7 @@ static int recovered_settle(struct sqlite *q)
 		return r;
 	q->opened = true;
 	sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	space_look(q, true);
+	space_look(q, !given_up);
 	return pages_count(q);
 }
 

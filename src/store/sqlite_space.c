@@ -47,20 +47,48 @@ void ballast_release(struct sqlite *q)
 	q->space_due = clock_monotonic() + SPACE_EVERY;
 }
 
-void space_look(struct sqlite *q, bool now)
+static bool available_read(const struct sqlite *q, int64_t *ret_bytes)
 {
 	struct statvfs fs;
+
+	if (fstatvfs(q->directory, &fs) < 0)
+		return false;
+	*ret_bytes = (int64_t)(fs.f_bavail * fs.f_frsize);
+	return true;
+}
+
+void space_look(struct sqlite *q, bool now)
+{
 	int64_t available;
 
 	if (!now && clock_monotonic() < q->space_due)
 		return;
 	q->space_due = clock_monotonic() + SPACE_EVERY;
-	if (fstatvfs(q->directory, &fs) < 0)
+	if (!available_read(q, &available))
 		return;
-	available = (int64_t)(fs.f_bavail * fs.f_frsize);
-	if (!q->ballast && (now || available >= q->options.reserve_bytes + q->options.ballast_bytes))
+	if (!q->ballast && (now || available >= q->options.reserve_bytes + q->options.ballast_bytes)) {
 		q->ballast = ballast_make(q);
-	q->full = !q->ballast || available < q->options.reserve_bytes;
+		if (!available_read(q, &available))
+			return;
+	}
+	q->room = available - q->options.reserve_bytes - (int64_t)q->wal_frames * STORE_PAGE;
+	q->full = !q->ballast || q->room < 0;
+}
+
+/*
+ * What is saved needs its room twice: in the log, and in the database that the log is copied into. A log that no longer
+ * fits there can't be begun anew, and nothing more could be saved, not even what ends.
+ */
+bool space_take(struct sqlite *q, int64_t bytes)
+{
+	if (q->room < 2 * bytes)
+		q->space_due = 0;
+	space_look(q, false);
+	if (q->room < 2 * bytes)
+		q->full = true;
+	else
+		q->room -= 2 * bytes;
+	return !q->full;
 }
 
 /* ---- time ---- */

@@ -54,6 +54,7 @@ struct sqlite {
 	int wal_frames; /* not checkpointed */
 
 	bool full, ballast;  /* first saves are refused; the ballast is there */
+	int64_t room;        /* for first saves, as far as is known */
 	int64_t space_due;   /* CLOCK_MONOTONIC: when to look at the file system again */
 	int64_t expiry_wall; /* nothing expires before it */
 	int64_t key_expiry_wall;
@@ -122,7 +123,8 @@ int check_in_place(struct sqlite *q) GA_MUST_CHECK; /* that nobody took the file
 
 /* ---- room (sqlite_space.c) ---- */
 int sqlite_upkeep(void *state, int64_t now_wall, int64_t *ret_again);
-void space_look(struct sqlite *q, bool now); /* sets `full` */
+void space_look(struct sqlite *q, bool now); /* sets `full` and `room` */
+bool space_take(struct sqlite *q, int64_t bytes); /* false, and `full`: first saves of so much don't fit */
 void ballast_release(struct sqlite *q);
 int checkpoint(struct sqlite *q) GA_MUST_CHECK; /* -ENOSPC: there was no room for all of it */
 int64_t steady_wall(const struct sqlite *q, int64_t now_wall);

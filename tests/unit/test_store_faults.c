@@ -315,6 +315,69 @@ static void a_full_file_system_refuses_and_recovers(void **state)
 	assert_int_equal(umount(rig.directory), 0);
 }
 
+/* In the log there would be room for it; but not in the database then, and the log could never be begun anew. */
+static void what_does_not_fit_twice_is_refused(void **state)
+{
+	static char args[100000];
+	struct store_job job;
+	struct store_batch *batch;
+
+	(void)state;
+	if (mount("gather-test", rig.directory, "tmpfs", 0, "size=12m") < 0)
+		TAP_SKIP("mounting needs privileges");
+	rig.options.ballast_bytes = 1 << 20;
+	memset(args, 'a', sizeof(args));
+	rig_open(&rig);
+	batch = rig_batch(&rig);
+	for (uint64_t i = 1; i <= 60; i++) {
+		job = rig_job(i);
+		job.args = (struct span){ args, sizeof(args) };
+		assert_int_equal(store_save_job(batch, &job, true), 0);
+	}
+	rig_commit(&rig, batch);
+	assert_int_equal(rig.refusal_count, 60);
+	job = rig_job(61);
+	for (int i = 0; i < 500; i++) {
+		rig_save(&rig, &job, true);
+		if (rig.refusal_count == 0)
+			break;
+		poll(NULL, 0, 10);
+	}
+	assert_int_equal(rig.refusal_count, 0);
+	rig_close(&rig);
+	rig_open(&rig);
+	rig_close(&rig);
+	assert_int_equal(umount(rig.directory), 0);
+}
+
+static void a_start_may_use_the_ballast(void **state)
+{
+	static const char zeros[4096];
+	struct store_facts facts;
+	struct store_job job = rig_job(1);
+	int fd;
+
+	(void)state;
+	if (mount("gather-test", rig.directory, "tmpfs", 0, "size=3m") < 0)
+		TAP_SKIP("mounting needs privileges");
+	rig.options.ballast_bytes = 1 << 20;
+	rig_open(&rig);
+	rig_save(&rig, &job, true);
+	rig_close(&rig);
+	fd = open(rig_path(&rig, "others"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	close(fd);
+	rig_open(&rig);
+	store_facts(rig.store, &facts);
+	assert_true(facts.full);
+	job = rig_finished(1, JOB_SUCCEEDED);
+	rig_save(&rig, &job, false);
+	assert_int_equal(rig_finished_count(&rig), 1);
+	rig_close(&rig);
+	assert_int_equal(umount(rig.directory), 0);
+}
+
 /* A limit of the size of files is no room, too; its signal goes nowhere. */
 static void child_limited(void)
 {
@@ -433,6 +496,8 @@ int main(void)
 		CASE(jobs_can_finish_when_the_disk_is_full),
 		CASE(without_any_room_it_waits_and_loses_nothing),
 		CASE(a_full_file_system_refuses_and_recovers),
+		CASE(what_does_not_fit_twice_is_refused),
+		CASE(a_start_may_use_the_ballast),
 		CASE(a_limit_of_file_sizes_is_no_room),
 		CASE(what_was_acknowledged_outlives_kill_9),
 	};
