@@ -41,6 +41,20 @@ static void check_drained(struct broker *b);
 static void end_failed(struct broker *b);
 static void arm_wake(struct broker *b);
 
+/* Whether a new start would find the same: a directory that is none, or may not be used; a damaged store. */
+static bool is_lasting(int error)
+{
+	return error == -EBADMSG || error == -ENOTDIR || error == -ENOENT || error == -EACCES ||
+	       error == -EPERM || error == -EROFS || error == -ELOOP;
+}
+
+static _Noreturn void start_failed(const struct broker *b, int error)
+{
+	if (error == -EBADMSG) /* it has been said what is wrong with it */
+		fatal(EXIT_CONFIG, "can't start with %s as it is", b->conf->state_dir);
+	fatal(is_lasting(error) ? EXIT_CONFIG : 1, "can't start: %s", strerror(-error));
+}
+
 int broker_main(const struct role *r)
 {
 	static struct broker broker;
@@ -53,7 +67,7 @@ int broker_main(const struct role *r)
 	int error = start(b);
 
 	if (error < 0)
-		fatal(error == -EBADMSG ? EXIT_CONFIG : 1, "can't start: %s", strerror(-error));
+		start_failed(b, error);
 	const struct control_message ready = { .kind = CONTROL_READY };
 
 	if (control_send(ROLE_FD_CONTROL, &ready) < 0)

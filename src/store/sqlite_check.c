@@ -204,8 +204,14 @@ static int check_integrity(struct sqlite *q)
 		r = sqlite_failed(q, STORE_FILE);
 	} else {
 		text = (const char *)sqlite3_column_text(st, 0);
-		if (!text || strcmp(text, "ok") != 0)
-			r = sqlite_why(q, -EBADMSG, "%s is damaged: %s", STORE_FILE, text ? text : "?");
+		if (!text || strcmp(text, "ok") != 0) {
+			const char *title_end = text ? strchr(text, '\n') : NULL;
+
+			r = sqlite_why(q, -EBADMSG, "%s is damaged: %s", STORE_FILE,
+				       title_end ? title_end + 1
+				       : text    ? text
+						 : "?");
+		}
 	}
 	sqlite3_finalize(st);
 	return r;

@@ -106,7 +106,7 @@ static bool is_hopeless(struct supervisor *s, const struct child *c, int status)
 
 	if (s->phase == PHASE_STOPPING || !WIFEXITED(status) || WEXITSTATUS(status) != EX_CONFIG)
 		return false;
-	log_error("%s can't run with this configuration: stopping", child_name(c, name));
+	log_error("%s can't run as it is set up: stopping", child_name(c, name));
 	return true;
 }
 

@@ -429,6 +429,17 @@ subtest 'a store that can not be trusted' => sub {
 	$newer->log_like(qr/version|newer/, 'and says so');
 };
 
+subtest 'a store that can not be' => sub {
+	my $daemon = daemon();
+	$daemon->stop;
+	my $store = $daemon->dir . '/state/store';
+	rename $store, "$store.away" or die "$store: $!";
+	symlink '/dev/null', $store or die "$store: $!";
+	$daemon->launch;
+	is($daemon->wait_exit, 78, 'it does not start, and need not be tried again');
+	$daemon->log_like(qr/store: Not a directory/, 'and says why');
+};
+
 subtest 'two daemons on one directory' => sub {
 	my $first = daemon();
 	my $second = Gather::Daemon->new(workers => 1, state_dir => $first->dir . '/state');
