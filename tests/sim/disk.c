@@ -39,6 +39,7 @@ void disk_save(struct disk *d, struct model *m, const struct model_job *job, con
 	d->last_sequence = MAX(d->last_sequence, job->sequence);
 	row->used = true;
 	row->judged = *job;
+	row->wall_offset = m->wall_offset;
 	row->judged.saved = job->is;
 	row->job = (struct restored_job){
 		.id = real->id,

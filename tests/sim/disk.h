@@ -9,10 +9,10 @@
 
 struct row {
 	bool used;
-	struct model_job judged; /* the model's job as of this save */
-	struct restored_job job; /* as the engine had it; times are the world's */
-	int64_t deadline;
-	char error_code[32]; /* empty: no error */
+	struct model_job judged;       /* the model's job as of this save */
+	struct restored_job job;       /* as the engine had it; times are the world's */
+	int64_t deadline, wall_offset; /* as it was then */
+	char error_code[32];           /* empty: no error */
 };
 struct group_row {
 	bool used;

@@ -1,6 +1,6 @@
 /* Groups in the world: their submission, the members that maps ask for, and their end. */
 #include "clock.h"
-#include "world.h"
+#include "steps.h"
 #include <errno.h>
 #include <stdlib.h>
 

@@ -147,6 +147,7 @@ struct model_job *model_submitted(struct model *m, const struct job *real, const
 	job->is.state = JOB_READY;
 	job->accepted_at = m->now;
 	job->deadline = job->terms.deadline;
+	job->watched = job->deadline != 0;
 	model_group_adopt(m, job->group, job->terms.member, job->sequence);
 	if (job->terms.blocked) {
 		job->is.state = JOB_BLOCKED;
@@ -260,9 +261,16 @@ void model_worker_told(struct model *m, uint32_t slot)
 			model_attempt_lost(m, &m->jobs[i]);
 }
 
-void model_advanced(struct model *m, int64_t now)
+void model_advanced(struct model *m, int64_t now, int64_t wall)
 {
+	int64_t by = m->wall_offset - (wall - now);
+
 	m->now = now;
+	if (by >= 50 * NSEC_PER_MSEC || by <= -50 * NSEC_PER_MSEC) {
+		m->wall_offset -= by;
+		for (size_t i = 0; i < m->count; i++)
+			model_shift(m, &m->jobs[i], by);
+	}
 	MODEL_EXPECT(m, engine_next_due(m->e) > now - m->boot, "what was due wasn't done");
 	model_groups_advanced(m);
 	for (size_t i = 0; i < m->count; i++) {
@@ -275,6 +283,21 @@ void model_advanced(struct model *m, int64_t now)
 			passes(m, job);
 		}
 	}
+}
+
+static int64_t shifted(const struct model *m, int64_t at, int64_t by)
+{
+	return at == 0 ? 0 : MAX(at + by, m->boot + 1);
+}
+
+void model_shift(const struct model *m, struct model_job *job, int64_t by)
+{
+	if (job->terms.due_wall && job->is.state == JOB_SCHEDULED)
+		job->due = shifted(m, job->due, by);
+	if (job->terms.due_wall)
+		job->terms.due = shifted(m, job->terms.due, by);
+	if (job->terms.deadline_wall && job->watched)
+		job->deadline = shifted(m, job->deadline, by);
 }
 
 void model_refused(struct model *m, uint64_t sequence)
@@ -360,6 +383,7 @@ void model_ended(struct model *m, struct model_job *job, enum job_state state)
 		ttl = failed ? m->failed_ttl : m->result_ttl;
 	job->is.state = state;
 	job->untold = true;
+	job->watched = false;
 	job->order = m->last_order; /* what ends by one event ends together */
 	job->due = m->now + ttl;
 	model_promise(m, ACTION_FINISHED, job, true);
@@ -432,6 +456,9 @@ static void passes(struct model *m, struct model_job *job)
 {
 	if ((job->is.state == JOB_RETRYING || job->is.state == JOB_SCHEDULED) && job->due <= m->now)
 		model_ready(m, job);
-	if (job->deadline != 0 && job->deadline <= m->now && !model_final(job) && !job->is.cancelling)
+	if (!job->watched || job->deadline > m->now)
+		return;
+	job->watched = false;
+	if (!job->is.cancelling)
 		stops(m, job, JOB_EXPIRED);
 }

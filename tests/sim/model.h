@@ -44,6 +44,7 @@ struct promise; /* an action that has to come: model_parts.h */
 struct model {
 	struct engine *e;
 	int64_t now, boot; /* the engine's time is now - boot */
+	int64_t wall_offset; /* of the wall clock, as far as the engine follows it; the world's is now + offset */
 	int64_t key_ttl, result_ttl, failed_ttl;
 	uint32_t max_jobs;
 	uint64_t max_finished_bytes, evicted;
@@ -116,7 +117,9 @@ void model_joined(struct model *m, const struct engine_worker *w);
 void model_holds(struct model *m, struct model_job *job);
 void model_worker_told(struct model *m, uint32_t slot);
 void model_lost(struct model *m, uint32_t slot, const struct engine_death *death);
-void model_advanced(struct model *m, int64_t now);
+void model_advanced(struct model *m, int64_t now, int64_t wall);
+/* What is meant in wall time moves by so much. */
+void model_shift(const struct model *m, struct model_job *job, int64_t by);
 void model_refused(struct model *m, uint64_t sequence);
 void model_committed(struct model *m, uint64_t number);
 /* What was `saved` came back; if it ran, then in this incarnation, of whose end this is known (NULL: nothing). `set`: of

@@ -125,6 +125,7 @@ void model_restored(struct model *m, const struct model_job *saved, uint64_t inc
 			m->left[i].found = -ENOENT;
 		}
 	job->is = job->saved;
+	job->watched = job->deadline != 0 && !model_final(job);
 	job->client = 0;
 	if (!model_group(m, job->group))
 		job->group = 0;

@@ -29,6 +29,7 @@ struct model_job {
 	bool args_away;
 	size_t args_size;
 	int64_t accepted_at, deadline; /* deadline 0: none, or it belonged to an earlier life */
+	bool watched;                  /* its deadline: until it passes or the job has finished */
 	int64_t due;                   /* SCHEDULED, RETRYING: when; finished: when it leaves */
 	uint64_t proceeds;             /* ACCEPTED: once this batch is committed */
 	uint64_t order;                /* among finished, or delivered, ones; from 1 */

@@ -30,7 +30,10 @@ void broker_crash(struct world *w, bool outage)
 	forget_all(w, outage);
 	disk_crash(d, &w->m, kept);
 	if (outage) { /* another boot */
-		w->m.now += (int64_t)world_below(w, 100 * NSEC_PER_SEC);
+		int64_t off = (int64_t)world_below(w, 100 * NSEC_PER_SEC);
+
+		w->m.now += off;
+		w->wall += off;
 		w->m.boot = w->m.now - 1 - (int64_t)world_below(w, NSEC_PER_SEC);
 	}
 	check_survivors(w, outage);
@@ -163,6 +166,7 @@ static void recover(struct world *w)
 		abort();
 	model_reset(&w->m, e);
 	engine_advance(e, w->m.now - w->m.boot, w->wall);
+	w->m.wall_offset = w->wall - w->m.now;
 	set_limits(w, &before);
 	for (uint32_t i = 0; i <= MODEL_WORKERS; i++) {
 		const struct hand *h = &w->hands[i];
@@ -216,18 +220,26 @@ static void restore_group(struct world *w, const struct group_row *row)
 
 void broker_restore(struct world *w, const struct row *row)
 {
-	struct submission s = row->judged.terms;
+	struct model_job judged = row->judged;
+	struct submission s;
 	struct restored_job r = row->job;
 	struct past *death = NULL;
 	struct job *real;
 	int error;
 
+	/* What is meant in wall time is read from the wall clock as it is now. */
+	judged.is = judged.saved;
+	judged.watched = true;
+	model_shift(&w->m, &judged, row->wall_offset - w->m.wall_offset);
+	s = judged.terms;
 	s.client = 0;
 	s.blocked = false; /* its state says so */
 	s.group = job_state_is_final(r.state) ? NULL : engine_group_at(w->m.e, row->judged.group);
 	s.lost_group = s.group ? 0 : row->judged.group;
 	s.due = model_engine_time(&w->m, s.due);
-	s.deadline = model_engine_time(&w->m, row->deadline);
+	s.deadline = model_engine_time(&w->m, row->deadline ? judged.deadline : 0);
+	if (r.due != 0 && judged.terms.due_wall && r.state != JOB_RETRYING)
+		r.due = r.state == JOB_SCHEDULED ? judged.due : judged.terms.due;
 	r.due = model_engine_time(&w->m, r.due);
 	r.accepted_at -= w->m.boot;
 	if (row->error_code[0]) {
@@ -252,6 +264,6 @@ void broker_restore(struct world *w, const struct row *row)
 		if (w->deaths[i].told && w->deaths[i].letter.slot == r.slot &&
 		    w->deaths[i].letter.incarnation == r.incarnation)
 			death = &w->deaths[i];
-	model_restored(&w->m, &row->judged, r.incarnation, death ? &death->letter.death : NULL,
+	model_restored(&w->m, &judged, r.incarnation, death ? &death->letter.death : NULL,
 		       death ? &death->set : NULL);
 }

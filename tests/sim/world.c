@@ -1,7 +1,7 @@
 /* What happens in the world: one random event a step. */
-#include "world.h"
 #include "clock.h"
 #include "engine_workers.h"
+#include "steps.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,9 +13,6 @@ const char *world_gates[2][MODEL_GATES] = {
 	{ "default", "a", "mail", "a-much-longer-name.of_a-queue", "nobody's" },
 	{ "", "free.example", "api.example.com", "b", "c" },
 };
-static const char *const key_names[MODEL_KEYS + 1] = { "",        "order-1", "order-2", "order-3",
-						       "order-4", "order-5", "order-6" };
-
 uint64_t world_below(struct world *w, uint64_t limit)
 {
 	return random_below(&w->random, limit);
@@ -59,7 +56,7 @@ struct history *world_history(struct world *w, uint64_t sequence, const struct u
 }
 
 /* A job of the model in one of these states (bits), or NULL. */
-static struct model_job *any_job(struct world *w, unsigned states)
+struct model_job *world_any_job(struct world *w, unsigned states)
 {
 	struct model *m = &w->m;
 	size_t start = m->count ? world_below(w, m->count) : 0;
@@ -73,236 +70,6 @@ static struct model_job *any_job(struct world *w, unsigned states)
 	return NULL;
 }
 
-static struct retry_policy some_retries(struct world *w)
-{
-	return (struct retry_policy){ .max = (uint16_t)world_below(w, 4),
-				      .initial_ms = (uint32_t)world_below(w, 2000),
-				      .maximum_ms = 5000,
-				      .factor = 2,
-				      .jitter = world_chance(w, 50) ? 0.2f : 0 };
-}
-
-struct model_job world_some_job(struct world *w)
-{
-	struct model_job job = {
-		.queue = (int)world_below(w, (uint64_t)w->queues),
-		.client = world_below(w, MODEL_CLIENTS),
-		.tag = world_below(w, 5),
-		.key = w->keys && world_chance(w, 20) ? 1 + (int)world_below(w, MODEL_KEYS) : 0,
-		.unique = w->keys && world_chance(w, 10) ? 1 + (int)world_below(w, MODEL_UNIQUES) : 0,
-		.limit_key = w->limits && world_chance(w, 60) ? (int)world_below(w, MODEL_GATES) : 0,
-		.args_size = world_chance(w, 50) ? world_below(w, 20) : 0,
-		.terms = {
-			.job_class = (enum job_class)world_below(w, CLASS_COUNT),
-			.priority = (int8_t)((int)world_below(w, (uint64_t)w->priorities * 2 + 1) -
-					     w->priorities),
-			.detached = world_chance(w, 20),
-			.retries = some_retries(w),
-			.result_ttl = world_chance(w, 20) ?
-					      (int64_t)(1 + world_below(w, 60)) * NSEC_PER_SEC :
-					      0,
-			.due = world_chance(w, 10) ?
-				       w->m.now + (int64_t)world_below(w, 20 * NSEC_PER_SEC) :
-				       0,
-			.deadline = world_chance(w, 15) ?
-					    w->m.now + (int64_t)world_below(w, 40 * NSEC_PER_SEC) :
-					    0,
-			.payload = { (uint8_t)world_below(w, 2) },
-		},
-	};
-
-	if (world_chance(w, w->durable)) {
-		job.terms.durability = world_chance(w, 70) ? DURABILITY_FSYNC : DURABILITY_WRITE;
-		if (world_chance(w, 15)) {
-			job.terms.at_most_once = true;
-			job.terms.retries.max = 0;
-		}
-	}
-	job.terms.queue = job.queue > 0 ? span_of(world_gates[LIMIT_QUEUE][job.queue]) : SPAN("");
-	job.terms.key = span_of(key_names[job.key]);
-	job.terms.limit_key = span_of(world_gates[LIMIT_KEY][job.limit_key]);
-	job.terms.unique_key = span_of(key_names[job.unique]);
-	job.terms.client = job.client;
-	job.terms.tag = job.tag;
-	return job;
-}
-
-/* Whom the submission is a repetition of. */
-static struct model_job *twin_of(struct world *w, const struct model_job *like, int *ret_expected)
-{
-	struct model_job *twin = like->key > 0 ? model_key_holder(&w->m, like->key) : NULL;
-
-	*ret_expected = 1;
-	if (twin && twin->terms.payload[0] != like->terms.payload[0])
-		*ret_expected = -ENOTUNIQ;
-	if (!twin && like->unique > 0)
-		twin = model_unique_holder(&w->m, like->unique);
-	return twin;
-}
-
-static void step_submit(struct world *w)
-{
-	struct model_job like = world_some_job(w), *twin;
-	struct submission s = like.terms;
-	size_t unfinished = 0;
-	struct job *real = NULL;
-	int r, expected = 0;
-
-	for (size_t i = 0; i < w->m.count; i++)
-		unfinished += !model_final(&w->m.jobs[i]);
-	twin = twin_of(w, &like, &expected);
-	if (!twin)
-		expected = unfinished >= w->max_jobs        ? -ENOBUFS
-			   : model_gates_full(&w->m, &like) ? -EAGAIN
-							    : 0;
-	s.due = model_engine_time(&w->m, s.due);
-	s.deadline = model_engine_time(&w->m, s.deadline);
-	if (like.args_size > 0)
-		s.args = bytes_new(world_args, like.args_size);
-	r = engine_submit(w->m.e, &s, &real);
-	bytes_unref(s.args);
-	MODEL_EXPECT(&w->m, r == expected, "a submission is answered %d, should be %d", r, expected);
-	if (r == 1 && twin) {
-		MODEL_EXPECT(&w->m, real->sequence == twin->sequence, "job %llu stands for job %llu",
-			     (unsigned long long)real->sequence, (unsigned long long)twin->sequence);
-		broker_answer(w, ACK_SUBMITTED, twin);
-	}
-	if (r != 0)
-		return;
-	w->counts.jobs++;
-	like.sequence = real->sequence;
-	twin = model_submitted(&w->m, real, &like);
-	world_tell(w, "job %llu is submitted: durability %d, key %d, unique %d%s",
-		   (unsigned long long)like.sequence, like.terms.durability, like.key, like.unique,
-		   like.terms.at_most_once ? ", once" : "");
-	broker_answer(w, ACK_SUBMITTED, twin);
-}
-
-/* A running attempt submits a job of its own, or waits for those that it has. */
-static void step_child(struct world *w)
-{
-	struct model_job *parent = any_job(w, world_chance(w, 90) ? 1u << JOB_RUNNING : ~0u);
-	struct model_job like = world_some_job(w);
-	struct submission s;
-	struct job *real;
-	int r, expected = 0;
-
-	if (!parent)
-		return;
-	if (parent->is.state == JOB_RUNNING && world_chance(w, 50)) {
-		parent->parked = !parent->parked;
-		engine_park(w->m.e, parent->slot, parent->is.token, parent->parked);
-		return;
-	}
-	like.client = like.terms.client = attempt_client(parent->is.token);
-	like.key = like.unique = like.limit_key = 0;
-	like.terms.key = like.terms.unique_key = like.terms.limit_key = (struct span){ 0 };
-	like.terms.detached = world_chance(w, 5);
-	like.terms.exempt = true;
-	s = like.terms;
-	s.due = model_engine_time(&w->m, s.due);
-	s.deadline = model_engine_time(&w->m, s.deadline);
-	if (like.terms.durability != DURABILITY_MEMORY || like.terms.detached)
-		expected = -EINVAL;
-	else if (parent->is.state != JOB_RUNNING || parent->is.cancelling)
-		expected = -ESTALE;
-	r = engine_submit(w->m.e, &s, &real);
-	MODEL_EXPECT(&w->m, r == expected, "a child is answered %d, should be %d", r, expected);
-	if (r < 0)
-		return;
-	like.args_size = 0;
-	like.sequence = real->sequence;
-	world_tell(w, "job %llu is a child of %llu", (unsigned long long)like.sequence,
-		   (unsigned long long)parent->sequence);
-	model_submitted(&w->m, real, &like);
-}
-
-static void step_cancel(struct world *w)
-{
-	struct model_job *job = any_job(w, ~0u);
-	struct job *real = job ? model_real(&w->m, job) : NULL;
-	int r;
-
-	if (!real)
-		return;
-	r = engine_cancel(w->m.e, real);
-	MODEL_EXPECT(&w->m, r == (model_final(job) ? -EALREADY : 0), "cancel: %d", r);
-	if (r < 0)
-		return;
-	world_tell(w, "job %llu is cancelled", (unsigned long long)job->sequence);
-	model_cancel(&w->m, job);
-	broker_answer(w, ACK_CANCELLED, job);
-}
-
-static void step_retry(struct world *w)
-{
-	struct model_job *job =
-		any_job(w, world_chance(w, 80) ? JOB_STATES_FINAL & ~(1u << JOB_SUCCEEDED) : ~0u);
-	struct job *real = job ? model_real(&w->m, job) : NULL;
-	int r, expected = 0;
-
-	if (!real)
-		return;
-	if (job->is.state == JOB_SUCCEEDED)
-		expected = -EALREADY;
-	else if (!model_final(job) || job->untold)
-		expected = -EBUSY;
-	else if (job->unique > 0 && model_unique_holder(&w->m, job->unique))
-		expected = -EEXIST;
-	r = engine_retry(w->m.e, real);
-	MODEL_EXPECT(&w->m, r == expected, "retry of a %s job: %d", job_state_name(job->is.state), r);
-	if (r < 0)
-		return;
-	world_tell(w, "job %llu is retried", (unsigned long long)job->sequence);
-	model_retry(&w->m, job);
-	broker_answer(w, ACK_RETRIED, job);
-}
-
-/* A finished job that only the store has is retried: it comes back for that. */
-static void step_revive(struct world *w)
-{
-	uint64_t last = w->disk.last_sequence, sequence = last ? 1 + world_below(w, last) : 0;
-	const struct row *row = disk_view(&w->disk, sequence, w->disk.told);
-
-	if (row && job_state_is_final(row->job.state) && !model_find(&w->m, sequence) &&
-	    !model_find_leaving(&w->m, sequence) && row == disk_view(&w->disk, sequence, UINT64_MAX))
-		broker_restore(w, row);
-}
-
-static void step_client_gone(struct world *w)
-{
-	uint64_t client = 1 + world_below(w, MODEL_CLIENTS);
-
-	engine_client_gone(w->m.e, client);
-	model_client_gone(&w->m, client);
-}
-
-static void step_cancel_tag(struct world *w)
-{
-	uint64_t client = 1 + world_below(w, MODEL_CLIENTS), tag = world_below(w, 5);
-	unsigned asked = engine_cancel_tag(w->m.e, client, tag), expected = 0;
-
-	for (size_t i = 0; i < w->m.count; i++) {
-		struct model_job *job = &w->m.jobs[i];
-
-		if (job->client != client || job->tag != tag || model_final(job))
-			continue;
-		expected++;
-		model_cancel(&w->m, job);
-	}
-	MODEL_EXPECT(&w->m, asked == expected, "%u jobs of a tag are cancelled, should be %u",
-		     asked, expected);
-}
-
-static void step_drop_args(struct world *w)
-{
-	struct model_job *job = any_job(w, ~0u);
-	struct job *real = job ? model_real(&w->m, job) : NULL;
-
-	if (real && model_durable(job) && !model_unsaved(job))
-		engine_drop_args(w->m.e, real);
-}
-
 static void step_time(struct world *w)
 {
 	static const int64_t scales[] = { NSEC_PER_USEC, NSEC_PER_MSEC, 100 * NSEC_PER_MSEC,
@@ -313,9 +80,13 @@ static void step_time(struct world *w)
 		now = MAX(now, next + w->m.boot);
 	else
 		now += (int64_t)world_below(w, (uint64_t)scales[world_below(w, ARRAY_SIZE(scales))]);
-	w->wall += (int64_t)world_below(w, 2 * NSEC_PER_SEC) - NSEC_PER_SEC; /* it may go back */
+	w->wall += now - w->m.now;
+	if (w->walls && world_chance(w, 10)) /* it is set, or drifts; it may go back */
+		w->wall +=
+			(int64_t)world_below(w, (uint64_t)scales[world_below(w, ARRAY_SIZE(scales))]) *
+			(world_chance(w, 50) ? 1 : -1);
 	engine_advance(w->m.e, now - w->m.boot, w->wall);
-	model_advanced(&w->m, now);
+	model_advanced(&w->m, now, w->wall);
 }
 
 /* A loop's turn ends with a save; at times a further one comes first. */
@@ -399,7 +170,7 @@ static void step_trouble(struct world *w)
 static void step_stale(struct world *w)
 {
 	struct attempt_result r = { .outcome = OUTCOME_SUCCEEDED };
-	struct model_job *job = any_job(w, 1u << JOB_RUNNING);
+	struct model_job *job = world_any_job(w, 1u << JOB_RUNNING);
 	uint32_t slot = (uint32_t)world_below(w, MODEL_WORKERS + 1);
 
 	if (w->m.ghost_count > 0 && world_chance(w, 60)) {
@@ -438,49 +209,6 @@ static void step_capacity(struct world *w)
 	model_joined(&w->m, &joining);
 }
 
-static struct limit some_limit(struct world *w)
-{
-	struct limit limit = {
-		.concurrency = (uint32_t)world_below(w, 6),
-		.max_pending = world_chance(w, 20) ? 1 + world_below(w, 30) : 0,
-	};
-
-	if (world_chance(w, 30)) {
-		limit.rate = (uint32_t)(1 + world_below(w, 20));
-		limit.per = (int64_t)(1 + world_below(w, 3)) * NSEC_PER_SEC;
-		limit.burst = (uint32_t)world_below(w, 4);
-	}
-	return limit;
-}
-
-static void step_limit(struct world *w)
-{
-	enum limit_kind kind = (enum limit_kind)world_below(w, 2);
-	int name = (int)world_below(w, MODEL_GATES);
-	struct span text = span_of(world_gates[kind][name]);
-	struct model_gate *g = &w->m.gates[kind][name];
-	struct limit limit = some_limit(w);
-	int r;
-
-	if (!w->limits || (kind == LIMIT_KEY && name <= MODEL_FREE_KEY))
-		return;
-	if (world_chance(w, 10)) {
-		r = engine_set_limit(w->m.e, kind, SPAN(""), &limit);
-		model_limit_default(&w->m, kind, &limit);
-	} else if (g->paused || world_chance(w, 20)) {
-		r = g->paused ? 0 : engine_pause(w->m.e, kind, text);
-		if (g->paused)
-			engine_resume(w->m.e, kind, text);
-		g->paused = !g->paused;
-	} else {
-		bool own = world_chance(w, 50);
-
-		r = engine_set_limit(w->m.e, kind, text, own ? &limit : NULL);
-		model_limit(&w->m, kind, name, own ? &limit : NULL);
-	}
-	MODEL_EXPECT(&w->m, r == 0, "a limit can't be set: %d", r);
-}
-
 static void step_crash(struct world *w)
 {
 	if (world_chance(w, w->crashes))
@@ -498,6 +226,7 @@ static const struct {
 	{ step_client_gone, 3 }, { step_cancel_tag, 3 },   { step_capacity, 5 },
 	{ step_crash, 3 },       { step_revive, 10 },      { step_limit, 12 },
 	{ step_group, 14 },      { step_group_cancel, 3 }, { step_child, 12 },
+	{ step_purge, 4 },
 };
 
 void world_step(struct world *w, uint64_t step)
@@ -520,17 +249,6 @@ void world_step(struct world *w, uint64_t step)
 		model_compare(&w->m);
 }
 
-/* Whoever has that key is sure of its turns. */
-static void free_key(struct world *w)
-{
-	const struct limit none = { 0 };
-
-	if (engine_set_limit(w->m.e, LIMIT_KEY, span_of(world_gates[LIMIT_KEY][MODEL_FREE_KEY]),
-			     &none) < 0)
-		abort();
-	model_limit(&w->m, LIMIT_KEY, MODEL_FREE_KEY, &none);
-}
-
 void world_open(struct world *w, uint64_t seed)
 {
 	struct engine_options options = { .seed = seed, .epoch = 1 };
@@ -549,6 +267,7 @@ void world_open(struct world *w, uint64_t seed)
 	w->full = world_chance(w, 30) ? 10 : 0;
 	w->keys = world_chance(w, 70);
 	w->limits = world_chance(w, 60);
+	w->walls = world_chance(w, 60);
 	w->groups = world_chance(w, 60);
 	w->unsteady = world_chance(w, 50);
 	w->next_incarnation = 100;
@@ -560,13 +279,14 @@ void world_open(struct world *w, uint64_t seed)
 	w->m.failed_ttl = options.failed_ttl = 60 * NSEC_PER_SEC;
 	w->m.result_ttl = options.result_ttl = 20 * NSEC_PER_SEC;
 	w->m.key_ttl = options.key_ttl = 15 * NSEC_PER_SEC;
+	w->m.wall_offset = w->wall - w->m.now;
 	w->m.last_order = 1;
 	if (engine_new(&options, &w->m.e) < 0)
 		abort();
 	w->m.gate_names = world_gates;
 	model_reset(&w->m, w->m.e);
 	engine_advance(w->m.e, 1, w->wall);
-	free_key(w);
+	world_free_key(w);
 }
 
 void world_close(struct world *w)

@@ -61,8 +61,9 @@ struct world {
 	/* the kind of run that the seed has drawn */
 	uint32_t workers, capacity, max_jobs;
 	int queues, priorities;
-	unsigned durable, crashes, full;     /* percent */
-	bool keys, limits, groups, unsteady; /* unsteady: what worker and broker say overtakes itself */
+	unsigned durable, crashes, full; /* percent */
+	bool keys, limits, groups, walls,
+		unsteady; /* unsteady: what worker and broker say overtakes itself */
 
 	int64_t wall;
 	uint64_t next_incarnation;
@@ -106,11 +107,6 @@ void broker_answer(struct world *w, enum ack_kind kind, const struct model_job *
 
 void broker_answer_group(struct world *w, const struct model_group *g);
 bool broker_feed(struct world *w); /* maps get the members that they may have: whether there were any */
-
-/* ---- what happens ---- */
-struct model_job world_some_job(struct world *w);
-void step_group(struct world *w);
-void step_group_cancel(struct world *w);
 
 /* ---- workers and who starts them ---- */
 struct hand *hand_at(struct world *w, uint32_t slot);
