@@ -29,9 +29,10 @@ sub job {
 	return (http_json($daemon->socket, 'GET', "/v1/jobs/$id" . ($wait ? "?wait=$wait" : '')))[1];
 }
 
+# The attempt has begun. Its job is shown as running before that: as soon as it is on its way.
 sub runs {
 	my ($daemon, $id, $attempt) = @_;
-	return poll_until(sub { my $job = job($daemon, $id); $job->{state} eq 'running' && $job->{attempts} == $attempt });
+	return poll_until(sub { (job($daemon, $id)->{progress}{text} // '') eq "attempt $attempt" });
 }
 
 sub serves {
@@ -41,8 +42,8 @@ sub serves {
 
 subtest 'at most once' => sub {
 	my $daemon = daemon(workers => 1);
-	my @once = map { submit($daemon, type => 'sleep', args => { seconds => 60 }, retries => 0, at_most_once => JSON::PP::true) } 1 .. 3;
-	my $other = submit($daemon, type => 'sleep', args => { seconds => 1 });
+	my @once = map { submit($daemon, type => 'echo', args => { after => 60, tell => JSON::PP::true }, retries => 0, at_most_once => JSON::PP::true) } 1 .. 3;
+	my $other = submit($daemon, type => 'echo', args => { after => 1, tell => JSON::PP::true });
 	ok(runs($daemon, $_, 1), 'it runs') for @once, $other;
 	kill KILL => $daemon->worker_pid(0);
 	for (@once) {
@@ -58,7 +59,7 @@ subtest 'at most once' => sub {
 
 subtest 'at most once, and the broker is killed' => sub {
 	my $daemon = daemon(workers => 1);
-	my $id = submit($daemon, type => 'sleep', args => { seconds => 2 }, retries => 0, at_most_once => JSON::PP::true);
+	my $id = submit($daemon, type => 'echo', args => { after => 2, tell => JSON::PP::true }, retries => 0, at_most_once => JSON::PP::true);
 	ok(runs($daemon, $id, 1), 'it runs');
 	kill KILL => ($daemon->role_pids('broker'))[0];
 	ok(serves($daemon), 'another broker');
@@ -70,7 +71,7 @@ subtest 'at most once, and the broker is killed' => sub {
 
 subtest 'charges outlive the broker' => sub {
 	my $daemon = daemon();
-	my $id = submit($daemon, type => 'crash', args => { how => 'segv', after => '700ms' }, retries => 0);
+	my $id = submit($daemon, type => 'crash', args => { how => 'segv', after => '700ms', tell => JSON::PP::true }, retries => 0);
 	for my $attempt (2, 3, 4) {
 		ok(runs($daemon, $id, $attempt), "attempt $attempt, after " . ($attempt - 1) . ' crashes') or diag explain job($daemon, $id);
 		kill KILL => ($daemon->role_pids('broker'))[0];
@@ -86,8 +87,8 @@ subtest 'charges outlive the broker' => sub {
 
 subtest 'a crash while no broker listens' => sub {
 	my $daemon = daemon(restart_delay => '1500ms', restart_delay_max => '2s', broker_restarts => 100);
-	my $id = submit($daemon, type => 'crash', args => { how => 'segv', after => '500ms' }, retries => 0);
-	my $bystander = submit($daemon, type => 'echo', args => { text => 'here', after => 1 });
+	my $id = submit($daemon, type => 'crash', args => { how => 'segv', after => '1s', tell => JSON::PP::true }, retries => 0);
+	my $bystander = submit($daemon, type => 'echo', args => { text => 'here', after => 2 });
 	ok(runs($daemon, $id, 1), 'a job runs');
 	kill KILL => ($daemon->role_pids('broker'))[0];
 	$daemon->log_like(qr/worker \d \(pid \d+\) died of SIGSEGV/, 'and crashes its worker while there is no broker');
@@ -101,8 +102,8 @@ subtest 'a crash while no broker listens' => sub {
 
 subtest 'killed while no broker listens' => sub {
 	my $daemon = daemon(restart_delay => '1500ms', restart_delay_max => '2s', broker_restarts => 100);
-	my $id = submit($daemon, type => 'crash', args => { how => 'kill', after => '500ms' }, retries => 0);
-	my @others = map { submit($daemon, type => 'sleep', args => { seconds => 1 }) } 1 .. 8;
+	my $id = submit($daemon, type => 'crash', args => { how => 'kill', after => '1s', tell => JSON::PP::true }, retries => 0);
+	my @others = map { submit($daemon, type => 'echo', args => { after => 1, tell => JSON::PP::true }) } 1 .. 8;
 	ok(runs($daemon, $_, 1), 'it runs') for $id, @others;
 	kill KILL => ($daemon->role_pids('broker'))[0];
 	$daemon->log_like(qr/worker \d \(pid \d+\) died of SIGKILL/, 'a worker is killed while there is no broker');

@@ -4,15 +4,26 @@
 #include <errno.h>
 #include <gather/worker.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Whoever sees this knows that the attempt has begun, which its job's state says as soon as it is on its way. */
+static int say_begun(ga_job *job)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "attempt %u", ga_job_attempt(job));
+	return ga_job_boolean(job, "tell") ? ga_job_progress(job, -1, text) : 0;
+}
 
 /* ---- echo: behaves ---- */
 
 static const struct ga_param echo_params[] = {
 	{ .name = "text", .type = GA_TEXT, .preset = "\"hello\"", .help = "given back as the body" },
 	{ .name = "after", .type = GA_DURATION, .preset = "0", .help = "after so long" },
+	{ .name = "tell", .type = GA_BOOLEAN, .preset = "false", .help = "says that it has begun" },
 	{ 0 },
 };
 
@@ -20,8 +31,10 @@ static int echo_run(ga_job *job)
 {
 	const char *text = ga_job_text(job, "text");
 	int64_t after = ga_job_integer(job, "after");
-	int error = after ? ga_sleep(after) : 0;
+	int error = say_begun(job);
 
+	if (error == 0 && after)
+		error = ga_sleep(after);
 	if (error == 0)
 		error = ga_job_meta_integer(job, "attempt", ga_job_attempt(job));
 	return error < 0 ? error : ga_job_body(job, text, strlen(text));
@@ -41,6 +54,7 @@ static const struct ga_param crash_params[] = {
 	  .help = "the way" },
 	{ .name = "after", .type = GA_DURATION, .preset = "0", .help = "after so long" },
 	{ .name = "attempts", .type = GA_INTEGER, .preset = "1000", .help = "only in so many attempts" },
+	{ .name = "tell", .type = GA_BOOLEAN, .preset = "false", .help = "says that it has begun" },
 	{ 0 },
 };
 
@@ -60,8 +74,10 @@ static void crash_now(ga_job *job)
 
 static int crash_run(ga_job *job)
 {
-	int error = ga_sleep(ga_job_integer(job, "after"));
+	int error = say_begun(job);
 
+	if (error == 0)
+		error = ga_sleep(ga_job_integer(job, "after"));
 	if (error == 0 && ga_job_attempt(job) <= ga_job_integer(job, "attempts"))
 		crash_now(job);
 	return error;
