@@ -290,9 +290,18 @@ static void begin(struct model *m, struct model_group *g)
 
 /* ---- saves and comparisons ---- */
 
+static bool face_equal(const struct group_face *a, const struct group_face *b)
+{
+	return !memcmp(a->members, b->members, sizeof(a->members)) && a->state == b->state &&
+	       !memcmp(a->outcomes, b->outcomes, sizeof(a->outcomes)) &&
+	       !memcmp(a->order, b->order, sizeof(a->order)) && a->made == b->made &&
+	       a->settled == b->settled && a->cancelling == b->cancelling &&
+	       a->timed_out == b->timed_out;
+}
+
 bool model_group_unsaved(const struct model_group *g)
 {
-	return g->durability != DURABILITY_MEMORY && memcmp(&g->is, &g->saved, sizeof(g->is)) != 0;
+	return g->durability != DURABILITY_MEMORY && !face_equal(&g->is, &g->saved);
 }
 
 /* Before what is saved is held against the model, so that the order is settled. */

@@ -82,7 +82,8 @@ static const struct limit *limit_of(const struct sim *s, const struct tap *t)
 
 static double burst_of(const struct limit *l)
 {
-	double interval = (double)(l->per / l->rate);
+	const int64_t whole = l->per / l->rate; /* in whole nanoseconds, as the engine has it */
+	double interval = (double)whole;
 	double burst = l->burst ? l->burst : (double)(int64_t)(NSEC_PER_SEC / 10 / interval);
 
 	return burst < 1 ? 1 : burst;
@@ -103,7 +104,9 @@ static void tap_fill(const struct sim *s, struct tap *t)
 	const struct limit *l = limit_of(s, t);
 
 	if (l->rate) {
-		t->tokens += (double)(s->now - t->filled_at) / (double)(l->per / l->rate);
+		const int64_t interval = l->per / l->rate;
+
+		t->tokens += (double)(s->now - t->filled_at) / (double)interval;
 		if (t->tokens > burst_of(l))
 			t->tokens = burst_of(l);
 	}
