@@ -4,6 +4,7 @@
 #include "front_lines.h"
 #include "front_records.h"
 #include "log.h"
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -134,21 +135,35 @@ static void on_reopen(struct loop_timer *t)
 }
 
 /* Who comes when the house is full is told so in the one language that everybody can read. */
-static void turn_away(int fd)
+/* Whatever it speaks, a person can read it. */
+static void say_and_close(int fd, const char *status, const char *headers, const char *problem)
 {
-	static const char problem[] =
-		"{\"status\":503,\"code\":\"too_many_connections\","
-		"\"detail\":\"as many clients as may be (max_connections) are connected now\"}\n";
 	char full[512];
 	int size = snprintf(full, sizeof(full),
-			    "HTTP/1.1 503 Service Unavailable\r\n"
+			    "HTTP/1.1 %s\r\n"
 			    "Content-Type: application/problem+json\r\n"
-			    "Retry-After: 1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
-			    sizeof(problem) - 1, problem);
+			    "%sConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+			    status, headers, strlen(problem), problem);
 
 	if (send(fd, full, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("a client that was turned away did not wait to hear why");
 	close(fd);
+}
+
+static void turn_away(int fd)
+{
+	say_and_close(fd, "503 Service Unavailable", "Retry-After: 1\r\n",
+		      "{\"status\":503,\"code\":\"too_many_connections\","
+		      "\"detail\":\"as many clients as may be (max_connections) are connected now\"}\n");
+}
+
+/* A list of jobs in lines, say, or a byte order mark: the HTTP front would hang up without a word. */
+static void turn_away_stranger(int fd)
+{
+	say_and_close(
+		fd, "400 Bad Request", "",
+		"{\"status\":400,\"code\":\"unknown_protocol\","
+		"\"detail\":\"the first byte is { of a JSON object on a line, or of an HTTP method\"}\n");
 }
 
 static int meet(struct door *d, int fd)
@@ -218,8 +233,10 @@ static void on_first_byte(struct io_watch *w, unsigned events GA_UNUSED)
 		r = records_open(b, fd);
 	else if (first == '{')
 		r = lines_open(b, fd);
-	else
+	else if (isalpha(first) || first == '\r' || first == '\n')
 		http_front_add(b->http, fd);
+	else
+		turn_away_stranger(fd);
 	if (r < 0)
 		turn_away(fd);
 }

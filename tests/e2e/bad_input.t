@@ -124,10 +124,17 @@ subtest 'doors mixed up' => sub {
 		my $text = Gather::Http::read_until($peer, 10, \&Gather::Http::is_complete);
 		like($text, qr{^(HTTP/1\.[01] [45]\d\d |$)}, "$case->[0]: an error, or nothing");
 	}
+	for my $bytes (qq([{"type":"noop"}]\n), qq(\xef\xbb\xbf{"op":"stats"}\n), qq( {"op":"stats"}\n), "\0" x 1000,
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . 'x' x 500, "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL" . "\0" x 48)
+	{
+		my $peer = Gather::Http::connect_to($socket);
+		push_bytes($peer, $bytes, 5);
+		my $text = Gather::Http::read_until($peer, 10, \&Gather::Http::is_complete);
+		like($text, qr{^HTTP/1\.1 400 .*"unknown_protocol"}s, sprintf 'a first byte of 0x%02x: an error that says so', ord $bytes);
+	}
 	# Without an end of the head there is no answer either: they may wait.
 	my @waiting;
-	for my $bytes ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . 'x' x 500, "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL" . "\0" x 48,
-		"\0" x 1000, "\r\n" x 1000)
+	for my $bytes ('GET / HTTP/1.1', "\r\n" x 1000)
 	{
 		push @waiting, Gather::Http::connect_to($socket);
 		push_bytes($waiting[-1], $bytes, 5);
