@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ int setup_all(struct supervisor *s, const struct options *o)
 		.until_eof = o->until_eof_fd,
 		.ready_fd = o->ready_fd,
 		.lock = -1,
+		.runtime_lock = -1,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int status = steps[i](s);
@@ -80,6 +82,7 @@ void setup_undo(struct supervisor *s)
 	descriptor_close(&s->launch.types);
 	descriptor_close(&s->signals);
 	descriptor_close(&s->ready_fd);
+	descriptor_close(&s->runtime_lock);
 	descriptor_close(&s->lock); /* last: from here on another one may come */
 	free(s->launch.environment);
 	conf_free(s->conf);
@@ -112,37 +115,53 @@ static int place_wanted(const char *option, const char *path, mode_t mode, bool 
 
 /* Killed in the midst of starting a child, an earlier gatherd leaves the lock with that child for as long as it takes to
  * die: a holder that is no more is waited for. */
-static int lock_wait(struct supervisor *s, pid_t *ret_holder)
+static int lock_wait(const char *option, const char *path, int *ret_lock, pid_t *ret_holder)
 {
 	int64_t end = clock_monotonic() + LOCK_PATIENCE;
 	bool told = false;
 	int r;
 
-	while ((r = place_lock(s->conf->state_dir, &s->lock, ret_holder)) == -EWOULDBLOCK &&
-	       *ret_holder > 0 && kill(*ret_holder, 0) < 0 && errno == ESRCH &&
-	       clock_monotonic() < end) {
+	while ((r = place_lock(path, ret_lock, ret_holder)) == -EWOULDBLOCK && *ret_holder > 0 &&
+	       kill(*ret_holder, 0) < 0 && errno == ESRCH && clock_monotonic() < end) {
 		if (!told)
-			log_notice("state_dir = %s: waiting for what gatherd %d left behind",
-				   s->conf->state_dir, *ret_holder);
+			log_notice("%s = %s: waiting for what gatherd %d left behind", option, path,
+				   *ret_holder);
 		told = true;
 		(void)usleep(10000);
 	}
 	return r;
 }
 
-static int setup_lock(struct supervisor *s)
+static int lock_one(const char *option, const char *path, int *ret_lock)
 {
 	pid_t holder = 0;
-	int r = lock_wait(s, &holder);
+	int r = lock_wait(option, path, ret_lock, &holder);
 
 	if (r >= 0)
 		return 0;
 	if (r == -EWOULDBLOCK)
-		log_error("state_dir = %s: in use by another gatherd, pid %d", s->conf->state_dir,
-			  holder);
+		log_error("%s = %s: in use by another gatherd, pid %d", option, path, holder);
 	else
-		log_error("state_dir = %s: can't be locked: %s", s->conf->state_dir, strerror(-r));
+		log_error("%s = %s: can't be locked: %s", option, path, strerror(-r));
 	return EX_CONFIG;
+}
+
+static bool is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Two in one runtime_dir would take each other's workers. */
+static int setup_lock(struct supervisor *s)
+{
+	int status = lock_one("state_dir", s->conf->state_dir, &s->lock);
+
+	if (status || is_same(s->conf->state_dir, s->conf->runtime_dir))
+		return status;
+	return lock_one("runtime_dir", s->conf->runtime_dir, &s->runtime_lock);
 }
 
 static int setup_places(struct supervisor *s)

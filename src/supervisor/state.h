@@ -43,7 +43,7 @@ struct supervisor {
 	int signals;                   /* signalfd */
 	int until_eof;                 /* -1: none, or done */
 	int ready_fd;                  /* -1: none, or done */
-	int lock;                      /* of the state directory */
+	int lock, runtime_lock;        /* of the directories */
 	int64_t watchdog;              /* period of systemd's, ns; 0: none */
 	int64_t watchdog_last;         /* when it was told that all is well */
 	char told[96];                 /* the STATUS that it knows */

@@ -436,6 +436,10 @@ subtest 'one daemon a place' => sub {
 	is $other->wait_exit, 78, 'a second one on the state directory is refused';
 	my $pid = $d->pid;
 	$other->log_like(qr/in use by another gatherd, pid $pid/, 'and the first one named');
+	$other = rig(runtime_dir => $d->dir . '/run');
+	$other->launch;
+	is $other->wait_exit, 78, 'one on the runtime directory, too';
+	$other->log_like(qr/runtime_dir = .*: in use by another gatherd, pid $pid/, 'which is said');
 	my $heir = rig();
 	mkdir $heir->dir . '/state', 0700;
 	open my $lock, '+>', $heir->dir . '/state/lock' or die;
