@@ -168,6 +168,9 @@ static int take_globals(struct context *x)
 		return usage(x, "--local and --socket exclude each other");
 	if (given.local && x->verb->not_local)
 		return usage(x, "not with --local: %s", x->verb->not_local);
+	if (given.local && job_fields.webhook)
+		return usage(
+			x, "--webhook: not with --local: the private daemon ends before it could call");
 	return STATUS_OK;
 }
 

@@ -102,6 +102,7 @@ subtest 'wrong command lines' => sub {
 	runs('limit', [qw(ls --limit 0)], 2, undef, qr/--limit takes/);
 	runs('an id', [qw(show 123)], 2, undef, qr/'123' is not a job's id/);
 	runs('no id', [qw(show)], 2, undef, qr/ids of jobs/);
+	runs('local, and a webhook', [qw(--local run noop --webhook http://127.0.0.1:1/)], 2, undef, qr/--webhook: not with --local/);
 	runs('socket and local', [qw(--local --socket /x run noop)], 2, undef, qr/exclude each other/);
 	runs('no such list', [qw(submit /nope/jobs.ndjson)], 2, undef, qr/No such file/);
 };
