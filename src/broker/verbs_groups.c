@@ -124,7 +124,7 @@ static void cancel(struct group_ask *a, struct group *g)
 	struct refusal r;
 
 	if (a->alone || engine_group_cancel(a->q->broker->engine, g) == -EALREADY) {
-		refuse(&r, 409, "already_finished", "id", "the group has %s already",
+		refuse(&r, 409, "already_finished", "id", "the group has ended already: it is %s",
 		       job_state_name((enum job_state)g->state));
 		verb_refuse(a->q, &r);
 		return;

@@ -338,7 +338,8 @@ static int status_of_group(struct follow *f, const json_t *group)
 		struct strbuf text = { 0 };
 
 		put_value(&text, json_object_get(error, "message"));
-		say("the group has %s: %s", state ? state : "ended", sb_string(&text));
+		say("the group %s %s: %s", member_is(group, "state", "cancelled") ? "was" : "has",
+		    state ? state : "ended", sb_string(&text));
 		sb_free(&text);
 	}
 	if (json_is_true(json_object_get(group, "timed_out")))
