@@ -2,7 +2,7 @@
 
 prefix ?= /usr/local
 
-.PHONY: build demo check torture bench install lint format clean
+.PHONY: build demo check torture coverage bench install lint format clean
 
 build:
 	@config/install-packages build
@@ -23,6 +23,11 @@ torture: build
 	@config/install-packages build test
 	@cmake --build --preset release --target check_programs >/dev/null
 	@tests/crash/torture full
+
+# Which lines the tests reach; `make coverage E2E=--e2e` with the end-to-end tests.
+coverage:
+	@config/install-packages build test coverage
+	@tests/tools/coverage $(E2E)
 
 bench: build
 	@bench/run $(BENCH)

@@ -119,14 +119,26 @@ void model_limit_default(struct model *m, enum limit_kind kind, const struct lim
 			forget(&m->gates[kind][i]);
 }
 
+/* Unfinished ones that don't run; or of those the ready ones, but for suspects. */
+static uint64_t pending(const struct model *m, enum limit_kind kind, int name, bool ready)
+{
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_job *job = &m->jobs[i];
+
+		found += counts_for(job, kind, name) &&
+			 (ready ? job->is.state == JOB_READY && !job->suspect
+				: !model_final(job) && job->is.state != JOB_RUNNING);
+	}
+	return found;
+}
+
 static bool is_full(const struct model *m, enum limit_kind kind, int name)
 {
-	uint64_t pending = 0, most = limit_of(m, kind, name)->max_pending;
+	uint64_t most = limit_of(m, kind, name)->max_pending;
 
-	for (size_t i = 0; i < m->count; i++)
-		pending += !model_final(&m->jobs[i]) && m->jobs[i].is.state != JOB_RUNNING &&
-			   counts_for(&m->jobs[i], kind, name);
-	return most > 0 && pending >= most;
+	return most > 0 && pending(m, kind, name, false) >= most;
 }
 
 bool model_gates_full(const struct model *m, const struct model_job *job)
@@ -154,6 +166,13 @@ void model_gates_compare(struct model *m, const char *const names[2][MODEL_GATES
 			}
 			MODEL_EXPECT(m, view.running == running(m, (enum limit_kind)kind, i),
 				     "%s runs %llu", names[kind][i], (unsigned long long)view.running);
+			MODEL_EXPECT(m,
+				     view.pending == pending(m, (enum limit_kind)kind, i, false) &&
+					     (kind == LIMIT_KEY ||
+					      view.ready == pending(m, LIMIT_QUEUE, i, true)),
+				     "%s has %llu jobs that wait, %llu of them ready",
+				     names[kind][i], (unsigned long long)view.pending,
+				     (unsigned long long)view.ready);
 			MODEL_EXPECT(m, view.paused == g->paused && view.own == g->own,
 				     "%s has other settings", names[kind][i]);
 		}

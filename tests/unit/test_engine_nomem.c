@@ -3,6 +3,7 @@
  * be refused loses nothing. The linker gives this program's allocations to the functions below (--wrap).
  */
 #include "engine_groups.h"
+#include "engine_workers.h"
 #include "limits_rig.h"
 
 void *__real_malloc(size_t size);
@@ -470,6 +471,104 @@ static void a_group_is_made_whole_or_not_at_all(void **state)
 	}
 }
 
+static void a_stored_job_comes_back_or_not(void **state)
+{
+	struct submission s = { .job_class = CLASS_NET,
+				.durability = DURABILITY_FSYNC,
+				.queue = SPAN("new"),
+				.limit_key = SPAN("host"),
+				.key = SPAN("k"),
+				.unique_key = SPAN("u") };
+	struct restored_job r = { .sequence = 7, .token = 77, .incarnation = 1, .slot = 3 };
+	struct engine_counts counts;
+	struct job *job;
+	struct rig rig;
+	int error, n;
+
+	(void)state;
+	s.args = bytes_new("{}", 2);
+	for (int ready = JOB_READY; ready <= JOB_RETRYING; ready++) {
+		r.state = (enum job_state)ready;
+		for (n = 0, error = -ENOMEM; error < 0; n++) {
+			rig_open(&rig, (struct engine_options){ 0 }); /* another one each time: memory is kept */
+			rig_worker(&rig, 3, 1, 1);
+			s.deadline = rig.now + NSEC_PER_SEC;
+			r.due = rig.now + NSEC_PER_SEC;
+			memory_for(n);
+			error = engine_restore(rig.e, &s, &r, &job);
+			memory_for_all();
+			rig_check(&rig);
+			engine_counts(rig.e, &counts);
+			if (error == 0) {
+				assert_int_equal(job->state, ready);
+			} else {
+				assert_int_equal(error, -ENOMEM);
+				assert_null(engine_older(rig.e, NULL));
+				assert_int_equal(s.args->refs, 1);
+				assert_int_equal(counts.args_bytes, 0);
+			}
+			rig_close(&rig);
+		}
+		assert_true(n > 10);
+	}
+	bytes_unref(s.args);
+}
+
+static void what_an_attempt_does_happens_or_not(void **state)
+{
+	struct submission child = { .job_class = CLASS_NET };
+	struct attempt_progress told = { .fraction = 5, .text = SPAN("half"), .log = SPAN("a line\n") };
+	struct job *parent, *job;
+	struct rig rig;
+	int r, n;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	rig_worker(&rig, 0, 1, 1);
+	parent = rig_job(&rig);
+	rig_turn(&rig);
+	child.client = attempt_client(parent->token);
+	for (n = 0, r = -ENOMEM; r < 0; n++) {
+		memory_for(n);
+		r = engine_submit(rig.e, &child, &job);
+		memory_for_all();
+		rig_check(&rig);
+		assert_true(r == 0 || r == -ENOMEM);
+	}
+	assert_true(n > 2);
+	told.token = parent->token;
+	for (n = 0, r = -ENOMEM; r < 0; n++) {
+		memory_for(n);
+		r = engine_progress(rig.e, 0, &told);
+		memory_for_all();
+		assert_true(r == 0 || r == -ENOMEM);
+	}
+	assert_true(n > 2);
+	rig_succeed(&rig, parent);
+	rig_turn(&rig);
+	assert_int_equal(job->state,
+			 JOB_CANCELLED); /* its parent is noted, however late there was memory for it */
+	rig_close(&rig);
+}
+
+static void a_death_of_long_ago_is_noted_or_not(void **state)
+{
+	const struct engine_death death = { .signal = 9 };
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	memory_for(0);
+	assert_int_equal(engine_worker_was_lost(rig.e, 0, 1, &death), -ENOMEM);
+	memory_for_all();
+	assert_int_equal(engine_worker_was_lost(rig.e, 0, 1, &death), 0);
+	memory_for(0);
+	assert_int_equal(engine_worker_was_lost(rig.e, 0, 1, &death), 0); /* it is known */
+	memory_for_all();
+	assert_int_equal(engine_worker_was_lost(rig.e, 0, 0, &death), -EINVAL);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +578,9 @@ int main(void)
 		cmocka_unit_test(a_limit_is_set_or_not),
 		cmocka_unit_test(jobs_of_a_key_need_no_more_memory),
 		cmocka_unit_test(a_retry_by_hand_happens_or_not),
+		cmocka_unit_test(a_stored_job_comes_back_or_not),
+		cmocka_unit_test(what_an_attempt_does_happens_or_not),
+		cmocka_unit_test(a_death_of_long_ago_is_noted_or_not),
 		cmocka_unit_test(a_worker_starts_or_not),
 		cmocka_unit_test(a_job_waits_until_there_is_memory_to_dispatch_it),
 		cmocka_unit_test(a_result_counts_once_there_is_memory_for_it),

@@ -189,9 +189,31 @@ static void an_attempt_that_its_worker_does_not_know_runs_again(void **state)
 	rig_close(&rig);
 }
 
+static void what_is_no_job_is_not_restored(void **state)
+{
+	struct submission s = fsynced;
+	struct restored_job r = { .state = JOB_READY };
+	struct job *job;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, (struct engine_options){ 0 });
+	assert_int_equal(engine_restore(rig.e, &s, &r, &job), -EINVAL); /* sequence 0 */
+	r.sequence = 5;
+	r.state = (enum job_state)JOB_STATE_LIMIT;
+	assert_int_equal(engine_restore(rig.e, &s, &r, &job), -EINVAL);
+	r.state = JOB_READY;
+	s.priority = 101;
+	assert_int_equal(engine_restore(rig.e, &s, &r, &job), -EINVAL);
+	engine_worker_told(rig.e, 77); /* whom nobody knows */
+	assert_null(engine_older(rig.e, NULL));
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_job_is_not_restored),
 		cmocka_unit_test(stored_jobs_come_back_as_they_were),
 		cmocka_unit_test(a_deadline_that_passed_is_not_forgotten),
 		cmocka_unit_test(a_key_that_was_used_again_is_the_later_ones),
