@@ -49,6 +49,6 @@ if(GATHER_SABOTAGE)
 endif()
 
 if(GATHER_COVERAGE)
-	target_compile_options(gather_flags INTERFACE --coverage)
+	target_compile_options(gather_flags INTERFACE --coverage -fprofile-update=atomic)
 	target_link_options(gather_flags INTERFACE --coverage)
 endif()

@@ -139,7 +139,7 @@ static void on_deferred(struct loop_call *c)
 }
 
 /* One whole turn: what was queued leaves. */
-static void one_turn(struct link *k)
+static inline void one_turn(struct link *k)
 {
 	struct loop_call c;
 
@@ -179,7 +179,7 @@ static bool is_connected(const struct link *k)
 	return k->connects > k->disconnects;
 }
 
-static bool is_disconnected(const struct link *k)
+static inline bool is_disconnected(const struct link *k)
 {
 	return k->disconnects > 0;
 }
@@ -189,7 +189,7 @@ static bool heard_one(const struct link *k)
 	return k->to_broker >= 1;
 }
 
-static bool told_one(const struct link *k)
+static inline bool told_one(const struct link *k)
 {
 	return k->to_worker >= 1;
 }
@@ -215,7 +215,7 @@ static void say(struct link *k, uint64_t ref)
 }
 
 /* Connected, and the broker has heard of the worker. */
-static void open_both(struct link *k)
+static inline void open_both(struct link *k)
 {
 	open_router(k);
 	open_dealer(k, worker);
@@ -224,7 +224,7 @@ static void open_both(struct link *k)
 }
 
 /* A raw socket in the broker's place; flushes what it has sent when it is closed. */
-static void *raw_broker(struct link *k, void *context)
+static inline void *raw_broker(struct link *k, void *context)
 {
 	void *raw = zmq_socket(context, ZMQ_ROUTER);
 	char endpoint[100];

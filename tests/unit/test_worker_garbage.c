@@ -228,6 +228,68 @@ static void a_broker_that_sends_garbage_is_ignored(void **state)
 	run_until(k, told_one);
 }
 
+/* The worker hears something from a broker that isn't a record: an empty message, or one of several frames. */
+static void hear_from_broker(struct link *k, const char *data, size_t size, int frames)
+{
+	void *context = zmq_ctx_new(), *raw = raw_broker(k, context);
+	char any[100], id[13];
+
+	open_dealer(k, worker);
+	say(k, 1);
+	one_turn(k);
+	assert_int_equal(zmq_recv(raw, id, sizeof(id), 0), sizeof(id));
+	assert_true(zmq_recv(raw, any, sizeof(any), 0) > 0);
+	assert_int_equal(zmq_send(raw, id, sizeof(id), ZMQ_SNDMORE), sizeof(id));
+	for (int i = 1; i < frames; i++)
+		assert_int_equal(zmq_send(raw, data, size, ZMQ_SNDMORE), (int)size);
+	assert_int_equal(zmq_send(raw, data, size, 0), (int)size);
+	run_until(k, garbage_one);
+	zmq_close(raw);
+	zmq_ctx_term(context);
+	assert_int_equal(k->to_worker, 0);
+}
+
+static void a_broker_that_sends_nothing_is_ignored(void **state)
+{
+	struct link *k = *state;
+
+	hear_from_broker(k, "", 0, 1);
+	assert_string_equal(k->why, "an empty message");
+}
+
+static void a_broker_that_sends_many_frames_is_ignored(void **state)
+{
+	struct link *k = *state;
+
+	hear_from_broker(k, "frame", 5, 3);
+	assert_string_equal(k->why, "more than one frame in a message");
+}
+
+static void the_dead_are_remembered_for_a_while_only(void **state)
+{
+	struct link *k = *state;
+	void *context = zmq_ctx_new();
+	char record[64];
+	size_t size = one_record(record, 1);
+
+	open_router(k);
+	k->forget = true;
+	for (unsigned i = 0; i < 1100; i++) { /* the first of them more than GRAVES_MAX deaths ago */
+		unsigned char id[13];
+		void *raw;
+
+		make_id(id, 2);
+		id[6] = (unsigned char)i;
+		id[7] = (unsigned char)(i >> 8);
+		raw = raw_peer(k, context, id, sizeof(id));
+		assert_int_equal(zmq_send(raw, record, size, 0), (int)size);
+		k->to_broker = 0;
+		run_until(k, heard_one);
+		zmq_close(raw);
+	}
+	zmq_ctx_term(context);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +299,9 @@ int main(void)
 		LINK_TEST(another_workers_id_cannot_be_taken_over),
 		LINK_TEST(a_message_beyond_the_limit_ends_that_connection),
 		LINK_TEST(a_broker_that_sends_garbage_is_ignored),
+		LINK_TEST(a_broker_that_sends_nothing_is_ignored),
+		LINK_TEST(a_broker_that_sends_many_frames_is_ignored),
+		LINK_TEST(the_dead_are_remembered_for_a_while_only),
 	};
 
 	return TAP_RUN(tests);
