@@ -43,12 +43,19 @@ static void acked(struct history *h, uint32_t batch, uint64_t time)
 	}
 }
 
+/* Without room, and without the ballast for it, a store takes no new jobs. */
+static bool refuses_jobs(const struct shim_record *fault)
+{
+	return fault->length == ENOSPC ||
+	       memmem(fault + 1, fault->data_size, "ballast", strlen("ballast"));
+}
+
 void history_take(struct history *h, const struct shim_record *r)
 {
 	uint32_t batch = (uint32_t)r->length;
 
 	h->faulted |= r->op == SHIM_FAULT;
-	h->full |= r->op == SHIM_FAULT && r->length == ENOSPC;
+	h->full |= r->op == SHIM_FAULT && refuses_jobs(r);
 	if (r->op != SHIM_MARK)
 		return;
 	switch ((enum mark)r->file) {
