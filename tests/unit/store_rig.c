@@ -27,6 +27,10 @@ static void told_commit(void *arg, const struct store_commit *commit)
 {
 	struct rig *rig = arg;
 
+	if (commit->number == 0) { /* it died between batches */
+		rig->died = commit->error;
+		return;
+	}
 	rig->committed = commit->number;
 	rig->error = commit->error;
 	rig->refusal_count = commit->refusal_count;

@@ -15,6 +15,7 @@ struct rig {
 	/* What the last commit said. */
 	uint64_t committed;
 	int error;
+	int died; /* between batches: it said so by itself */
 	struct store_refusal refusals[64];
 	size_t refusal_count;
 };

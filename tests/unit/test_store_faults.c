@@ -144,7 +144,7 @@ static void a_failed_sync_of_what_was_only_written_ends_the_store(void **state)
 	rig_wait(&rig);
 	assert_int_equal(rig.error, 0);
 	rig_turn(&rig, 5000);
-	assert_int_equal(rig.error, -EIO); /* nobody has to ask */
+	assert_int_equal(rig.died, -EIO); /* nobody has to ask */
 	hand_over_job(2, STORE_WRITE);
 	rig_wait(&rig);
 	assert_int_equal(rig.error, -EIO);
