@@ -1,7 +1,7 @@
 /*
- * stream.h — TCP and Unix sockets for coroutines: connect, read, write, serve.
+ * stream.h — TCP and Unix sockets, and pipes, for coroutines: connect, read, write, serve.
  *
- * A stream is a connected socket with a read buffer of its own, owned by who made it (ga_serve() owns those that it hands
+ * A stream is a connected socket, or one end of a pipe, with a read buffer of its own, owned by who made it (ga_serve() owns those that it hands
  * to handlers), used by one task at a time for reading and one for writing. Each call that may wait takes a deadline
  * (GA_NEVER: none); it tries the I/O first and suspends only if that would block. Errors: -ETIMEDOUT, -ECANCELED (nothing
  * of the call happened, but a write may have sent a part), -ENODATA (the other side closed), or the socket's errno.
@@ -21,7 +21,7 @@ GA_API int ga_connect_tcp(const char *host, uint16_t port, int64_t deadline,
 			  ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
 GA_API int ga_connect_unix(const char *path, int64_t deadline,
 			   ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
-/* Make a stream of a connected socket, which becomes non-blocking and, on success, the stream's. */
+/* Make a stream of a connected socket, or of a pipe's end, which becomes non-blocking and, on success, the stream's. */
 GA_API int ga_stream_new(int fd, ga_stream **ret_stream) GA_MUST_CHECK;
 GA_API int ga_stream_fd(const ga_stream *stream); /* borrowed */
 /* Close and free; NULL is a no-op. No task may be inside a call on it. */

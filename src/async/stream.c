@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -27,15 +28,18 @@ static void on_deadline(struct loop_timer *t);
 static enum park_answer wait_abort(struct park *p);
 static int fill(struct ga_stream *s, int64_t deadline);
 static int write_parts(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
+static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2]);
 
 int ga_stream_new(int fd, ga_stream **ret_stream)
 {
 	int flags = fcntl(fd, F_GETFL);
 	struct loop *l = loop_current();
+	struct stat st;
 	ga_stream *s;
 	int r;
 
-	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+	if (flags < 0 || fstat(fd, &st) < 0 ||
+	    (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
 		return -errno;
 	if (!l)
 		return -EPERM;
@@ -48,6 +52,7 @@ int ga_stream_new(int fd, ga_stream **ret_stream)
 		return r;
 	}
 	s->fd = fd;
+	s->is_pipe = !S_ISSOCK(st.st_mode);
 	s->chunk = CHUNK_MIN;
 	*ret_stream = s;
 	return 0;
@@ -72,14 +77,25 @@ void ga_stream_close(ga_stream *stream)
 		return;
 	set_idle(stream, false);
 	io_watch_stop(&stream->watch);
-	close(stream->fd);
+	if (stream->fd >= 0)
+		close(stream->fd);
 	buf_done(&stream->in);
 	free(stream);
 }
 
 int ga_stream_shutdown(ga_stream *stream)
 {
-	return shutdown(stream->fd, SHUT_WR) < 0 ? -errno : 0;
+	if (!stream->is_pipe || stream->fd < 0)
+		return shutdown(stream->fd, SHUT_WR) < 0 ? -errno : 0;
+	if ((fcntl(stream->fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+		return -ENOTSOCK; /* closing it would end the reading, too */
+	if (stream->writer)
+		return -EBUSY;
+	set_idle(stream, false);
+	io_watch_stop(&stream->watch);
+	close(stream->fd);
+	stream->fd = -1;
+	return 0;
 }
 
 int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadline)
@@ -165,13 +181,12 @@ int ga_stream_write_two(ga_stream *stream, const void *first, size_t first_size,
 static int write_parts(struct ga_stream *s, struct iovec parts[2], int64_t deadline)
 {
 	while (parts[0].iov_len + parts[1].iov_len > 0) {
-		struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 		int r = stream_pace(s);
 		ssize_t n;
 
 		if (r < 0)
 			return r;
-		n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+		n = send_parts(s, parts);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN)
@@ -192,6 +207,13 @@ static int write_parts(struct ga_stream *s, struct iovec parts[2], int64_t deadl
 	return 0;
 }
 
+static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2])
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	return s->is_pipe ? pipe_write(s->fd, parts, 2) : sendmsg(s->fd, &message, MSG_NOSIGNAL);
+}
+
 /* Read more into the buffer: 0, or -ENODATA at the end. */
 static int fill(struct ga_stream *s, int64_t deadline)
 {
@@ -205,7 +227,7 @@ static int fill(struct ga_stream *s, int64_t deadline)
 		room = buf_reserve(&s->in, s->chunk);
 		if (!room)
 			return -ENOMEM;
-		n = recv(s->fd, room, s->chunk, 0);
+		n = s->is_pipe ? read(s->fd, room, s->chunk) : recv(s->fd, room, s->chunk, 0);
 		if (n > 0) {
 			buf_grew(&s->in, (size_t)n);
 			if ((size_t)n == s->chunk)
