@@ -24,6 +24,7 @@ target_compile_options(gather_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-Wcast-qual;-Wwrite-strings;-Wvla>
 	$<$<AND:$<COMPILE_LANGUAGE:C>,$<BOOL:${GATHER_WERROR}>>:-Werror>
 	-fvisibility=hidden
+	"-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=" # reports name places in the tree, wherever that lies
 	-fno-omit-frame-pointer
 	-fno-semantic-interposition)
 target_link_options(gather_flags INTERFACE LINKER:--as-needed)

@@ -33,24 +33,36 @@ typedef void (*ga_done_fn)(ga_future *future, void *arg);
 
 /* Run `main` on a new loop; its result, or -ENOMEM; -EBUSY: this thread has a loop; -EDEADLK: main waits for what nothing
  * can bring. The first SIGINT cancels main, unless the program handles or ignores it. At the end all other tasks are
- * cancelled and joined, and the executor too. */
+ * cancelled and joined, and the executor too. runner.h has options, and several mains on one loop. */
 GA_API int ga_run(ga_coroutine_fn main, const void *arg);
 GA_API int64_t ga_now(void); /* CLOCK_MONOTONIC, as of now */
 
 /* ---- tasks ---- */
 
 struct ga_spawn_options {
-	const char *name;   /* shown by reports; borrowed, e.g. a literal */
+	const char *name;   /* shown by reports; borrowed, e.g. a literal. NULL: the function's */
 	size_t stack_bytes; /* 0: 64 KiB; rounded up to 16, 64 or 256 KiB, guard page included */
 	bool eager;         /* run at once until it suspends first */
 };
 
 /* Start a task. NULL: no memory (ga_gather() and the others take NULL as a child that failed with -ENOMEM). Its stack comes
  * at its first run: where there is none (-EAGAIN) or none so large (-EINVAL), it ends with that and its body never runs. */
-GA_API ga_future *ga_spawn(ga_coroutine_fn fn, const void *arg);
-GA_API ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg,
-				const struct ga_spawn_options *options);
+#define ga_spawn(fn, ...) ga_spawn_at((fn), (__VA_ARGS__), NULL, #fn, GA_HERE) /* (fn, arg) */
+#define ga_spawn_with(fn, arg, ...)                                                                \
+	ga_spawn_at((fn), (arg), (__VA_ARGS__), #fn, GA_HERE) /* (fn, arg, options) */
+/* What the macros call: they note the function's name and the place. Both are borrowed, e.g. literals; NULL: unknown. */
+GA_API ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg,
+			      const struct ga_spawn_options *options, const char *name,
+			      const char *site);
+#define GA_HERE __FILE__ ":" GA_TEXT(__LINE__)
+#define GA_TEXT(n) GA_TEXT_OF(n)
+#define GA_TEXT_OF(n) #n
 GA_API ga_future *ga_self(void); /* the running task, borrowed; NULL outside of one */
+GA_API const char *ga_task_name(const ga_future *task); /* never NULL; "" for what is no task */
+GA_API const char *ga_task_site(const ga_future *task); /* "file.c:17", where it was spawned; "" if unknown */
+/* The tasks of this thread's loop that haven't ended: how many, and up to `max` of them, oldest first, borrowed until the
+ * caller suspends. */
+GA_API size_t ga_all_tasks(ga_future *ret_tasks[], size_t max);
 
 /* ---- futures ---- */
 

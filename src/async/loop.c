@@ -352,6 +352,8 @@ static void turn_calls(struct loop *l)
 			return;
 		list_init(&snapshot);
 		list_splice_back(&snapshot, &l->calls);
+		if (GA_UNLIKELY(l->options.order != NULL))
+			l->options.order(l->options.clock_arg, &snapshot);
 		while ((node = list_pop_front(&snapshot)) != NULL) {
 			struct loop_call *c = LIST_ENTRY(node, struct loop_call, node);
 

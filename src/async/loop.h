@@ -25,7 +25,9 @@ struct loop_options {
 	/* With such a clock the loop never sleeps while timers are set. Called instead, when nothing is left to do
 	 * before `due`: the clock may jump there. May be NULL. */
 	void (*idle)(void *arg, int64_t due);
-	void *clock_arg;
+	/* May change the order of the calls that run next, which are due already: for tests. May be NULL. */
+	void (*order)(void *arg, struct list *calls);
+	void *clock_arg; /* of all three */
 };
 
 int loop_new(const struct loop_options *options,

@@ -6,6 +6,7 @@
 #pragma once
 #include "loop.h"
 #include "stack.h"
+#include <gather/runner.h>
 #include <stdatomic.h>
 
 struct task;
@@ -17,6 +18,7 @@ struct runtime {
 	struct stacks *stacks;
 	struct task *current; /* the running task, or NULL on the loop's stack */
 	struct list tasks;    /* all that haven't ended */
+	struct ga_run_options options;
 	struct task *spares;  /* freed tasks, linked by `arg` */
 	unsigned spare_count;
 	bool closing;              /* spawned tasks are cancelled at birth */

@@ -13,6 +13,7 @@ static void task_free(struct ga_future *f);
 
 static const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
 
+static inline bool is_task(const ga_future *f);
 static inline uint64_t account_read(struct runtime *rt);
 static void task_move(struct task *t, enum task_state to);
 static struct task *task_take(struct runtime *rt);
@@ -24,12 +25,8 @@ static void task_main(void *arg);
 static void task_end(struct runtime *rt, struct task *t, int result);
 static void park_interrupt(struct park *p);
 
-ga_future *ga_spawn(ga_coroutine_fn fn, const void *arg)
-{
-	return ga_spawn_with(fn, arg, NULL);
-}
-
-ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg, const struct ga_spawn_options *options)
+ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spawn_options *options,
+		       const char *name, const char *site)
 {
 	struct runtime *rt = runtime_get();
 	struct task *t = rt ? task_take(rt) : NULL;
@@ -37,6 +34,8 @@ ga_future *ga_spawn_with(ga_coroutine_fn fn, const void *arg, const struct ga_sp
 	if (!t)
 		return NULL;
 	task_init(t, fn, arg, options);
+	t->name = options && options->name ? options->name : name ? name : "";
+	t->site = site ? site : "";
 	t->cancels = rt->closing;
 	t->account = account_read(rt);
 	list_push_back(&rt->tasks, &t->all);
@@ -54,6 +53,31 @@ ga_future *ga_self(void)
 	return t ? &t->future : NULL;
 }
 
+const char *ga_task_name(const ga_future *task)
+{
+	return is_task(task) ? container_of(task, const struct task, future)->name : "";
+}
+
+const char *ga_task_site(const ga_future *task)
+{
+	return is_task(task) ? container_of(task, const struct task, future)->site : "";
+}
+
+size_t ga_all_tasks(ga_future *ret_tasks[], size_t max)
+{
+	struct runtime *rt = runtime_current();
+	size_t count = 0;
+
+	if (!rt)
+		return 0;
+	LIST_FOREACH(node, &rt->tasks) {
+		if (count < max)
+			ret_tasks[count] = &LIST_ENTRY(node, struct task, all)->future;
+		count++;
+	}
+	return count;
+}
+
 int ga_uncancel(void)
 {
 	struct task *t = task_current();
@@ -67,9 +91,12 @@ int ga_uncancel(void)
 
 int ga_cancelling(const ga_future *future)
 {
-	if (!future || future->ops != &task_ops)
-		return 0;
-	return (int)container_of(future, const struct task, future)->cancels;
+	return is_task(future) ? (int)container_of(future, const struct task, future)->cancels : 0;
+}
+
+bool task_is_turn(const struct loop_call *c)
+{
+	return c->fn == take_turn;
 }
 
 struct task *task_current(void)
@@ -123,6 +150,11 @@ void park_wake(struct park *p, int result)
 	loop_call_soon(t->future.loop, &t->turn);
 }
 
+static inline bool is_task(const ga_future *f)
+{
+	return f && f->ops == &task_ops;
+}
+
 /* The one writer of a task's state. */
 static void task_move(struct task *t, enum task_state to)
 {
@@ -159,7 +191,6 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	loop_call_init(&t->turn, take_turn, t);
 	t->fn = fn;
 	t->arg = arg;
-	t->name = options ? options->name : NULL;
 	t->stack_bytes = options ? (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX) : 0;
 	t->fiber = NULL;
 	t->park = NULL;

@@ -21,7 +21,7 @@ struct task {
 	struct loop_call turn; /* starts it, or goes on with it */
 	ga_coroutine_fn fn;
 	const void *arg;
-	const char *name;
+	const char *name, *site;      /* never NULL */
 	uint64_t account;             /* of runtime.account, when it was spawned */
 	struct fiber *fiber;          /* NULL before the first run and after the end */
 	struct park *park;            /* while PARKED or READY */
@@ -40,5 +40,7 @@ static inline bool task_interrupted(const struct task *t)
 
 /* A reason to cancel has come: tell the operation that the task is parked in, if it is. */
 void task_interrupt(struct task *t);
+/* Whether a call of the loop starts a task or goes on with it. */
+bool task_is_turn(const struct loop_call *c);
 /* The running task of this thread, or NULL. */
 struct task *task_current(void);
