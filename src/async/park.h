@@ -30,6 +30,9 @@ struct park {
 	park_abort_fn abort; /* may call park_wake() itself; then its answer doesn't count */
 	int result;
 	bool woken, final, aborting;
+	/* Set by who waits, after park_begin(): a cancel that comes after the wake but before the task runs counts too. Then
+	 * park_wait() returns -ECANCELED, and the frame undoes what the wake stood for. */
+	bool revocable;
 };
 
 /* Prepare to park the running task. -EPERM outside of one. */
@@ -38,3 +41,6 @@ int park_begin(struct park *p, park_abort_fn abort);
 int park_wait(struct park *p);
 /* End the wait, on any stack of this loop; the task runs soon. The first result stands. */
 void park_wake(struct park *p, int result);
+/* Ask `abort` to undo the operation, for another reason than a cancel: then park_wait() returns `result` (a negative
+ * errno). No-op once woken, or if it can't be undone. */
+void park_undo(struct park *p, int result);

@@ -108,7 +108,7 @@ struct task *task_current(void)
 
 void task_interrupt(struct task *t)
 {
-	if (t->state == TASK_PARKED)
+	if (t->park)
 		park_interrupt(t->park);
 }
 
@@ -148,6 +148,21 @@ void park_wake(struct park *p, int result)
 		return; /* before park_wait() */
 	task_move(t, TASK_READY);
 	loop_call_soon(t->future.loop, &t->turn);
+}
+
+void park_undo(struct park *p, int result)
+{
+	enum park_answer answer;
+
+	if (p->woken || p->final || p->aborting)
+		return;
+	p->aborting = true; /* tasks that await each other in a ring would forward a cancel for ever */
+	answer = p->abort(p);
+	p->aborting = false;
+	if (answer == PARK_ABORTED)
+		park_wake(p, result);
+	else if (answer == PARK_CANNOT)
+		p->final = true;
 }
 
 static inline bool is_task(const ga_future *f)
@@ -305,17 +320,8 @@ static void task_free(struct ga_future *f)
 
 static void park_interrupt(struct park *p)
 {
-	enum park_answer answer;
-
-	if (p->woken || p->final || p->aborting)
-		return;
-	p->aborting = true; /* tasks that await each other in a ring would forward a cancel for ever */
-	answer = p->abort(p);
-	p->aborting = false;
-	if (p->woken)
-		return;
-	if (answer == PARK_ABORTED)
-		park_wake(p, -ECANCELED);
-	else if (answer == PARK_CANNOT)
-		p->final = true;
+	if (!p->woken)
+		park_undo(p, -ECANCELED);
+	else if (p->revocable && p->result >= 0)
+		p->result = -ECANCELED;
 }
