@@ -121,6 +121,8 @@ GA_API int ga_timeout_enter(struct ga_timeout *scope, int64_t deadline) GA_MUST_
 GA_API int ga_timeout_move(struct ga_timeout *scope,
 			   int64_t deadline) GA_MUST_CHECK; /* reschedule; -EALREADY once expired */
 GA_API int ga_timeout_exit(struct ga_timeout *scope, int result);
+/* A shield: until ga_timeout_exit(), cancels and scopes from outside wait; its own deadline and scopes inside it work. */
+GA_API int ga_shield_enter(struct ga_timeout *scope, int64_t deadline) GA_MUST_CHECK;
 
 /* ---- threads ---- */
 

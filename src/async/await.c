@@ -28,7 +28,7 @@ int ga_await_until(ga_future *future, int64_t deadline)
 	int r;
 
 	if (ga_done(future))
-		return ga_result(future, NULL);
+		return ga_await(future);
 	r = ga_timeout_enter(&scope, deadline);
 	if (r < 0)
 		return r;
@@ -45,13 +45,17 @@ static int await(struct ga_future *f, park_abort_fn abort)
 	struct await a = { .future = f };
 	int r;
 
-	if (ga_done(f))
-		return ga_result(f, NULL);
+	if (!f)
+		return -ENOMEM;
+	if (f->loop != loop_current())
+		return -EPERM;
+	if (!future_pending(f)) {
+		coop_spend_anyway();
+		return f->result;
+	}
 	r = park_begin(&a.park, abort);
 	if (r < 0)
 		return r;
-	if (f->loop != loop_current())
-		return -EPERM;
 	if (f == ga_self())
 		return -EDEADLK;
 	ga_retain(f);

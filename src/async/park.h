@@ -13,7 +13,7 @@
  * allocated. park_wake() may come before park_wait(), which then doesn't suspend.
  */
 #pragma once
-#include <stdbool.h>
+#include "runtime.h"
 
 struct task;
 struct park;
@@ -44,3 +44,26 @@ void park_wake(struct park *p, int result);
 /* Ask `abort` to undo the operation, for another reason than a cancel: then park_wait() returns `result` (a negative
  * errno). No-op once woken, or if it can't be undone. */
 void park_undo(struct park *p, int result);
+
+/*
+ * A turn's budget. What succeeds at once, without parking (data was there, a lock was free), spends one of it before it
+ * takes effect; when it is used up the task yields first, so that no task starves the rest.
+ */
+#define COOP_BUDGET 128
+int coop_yield(void);
+void coop_yield_anyway(void);
+/* 0: go on; -ECANCELED: it had to yield and was cancelled, and the operation is not to happen. */
+static inline int coop_spend(void)
+{
+	struct runtime *rt = runtime_current();
+
+	return GA_LIKELY(!rt || !rt->current || --rt->budget > 0) ? 0 : coop_yield();
+}
+/* The same for what can't fail any more: a cancel waits for the next suspension. */
+static inline void coop_spend_anyway(void)
+{
+	struct runtime *rt = runtime_current();
+
+	if (GA_UNLIKELY(rt && rt->current && --rt->budget <= 0))
+		coop_yield_anyway();
+}

@@ -17,9 +17,10 @@ struct runtime {
 	struct loop *loop;
 	struct stacks *stacks;
 	struct task *current; /* the running task, or NULL on the loop's stack */
+	int budget;           /* what is left of the running task's turn: coop_spend() */
 	struct list tasks;    /* all that haven't ended */
 	struct ga_run_options options;
-	struct task *spares;  /* freed tasks, linked by `arg` */
+	struct task *spares; /* freed tasks, linked by `arg` */
 	unsigned spare_count;
 	bool closing;              /* spawned tasks are cancelled at birth */
 	struct executor *executor; /* NULL: not used yet */

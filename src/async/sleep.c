@@ -20,10 +20,11 @@ struct sleep { /* ga_sleep_future() */
 };
 _Static_assert(sizeof(struct sleep) <= 128, "a stackless future is small");
 
-static int yield(void);
+static int yield(park_abort_fn abort);
 static void on_yielded(struct loop_call *c);
 static void on_nap_over(struct loop_timer *t);
 static enum park_answer nap_abort(struct park *p);
+static enum park_answer nap_keep(struct park *p);
 static void on_sleep_over(struct loop_timer *t);
 static void sleep_cancel(struct ga_future *f);
 static void sleep_free(struct ga_future *f);
@@ -39,7 +40,7 @@ int64_t ga_now(void)
 
 int ga_sleep(int64_t ns)
 {
-	return ns > 0 ? ga_sleep_until(time_add(ga_now(), ns)) : yield();
+	return ns > 0 ? ga_sleep_until(time_add(ga_now(), ns)) : yield(nap_abort);
 }
 
 int ga_sleep_until(int64_t deadline)
@@ -73,10 +74,20 @@ ga_future *ga_sleep_future(int64_t ns)
 	return &s->future;
 }
 
-static int yield(void)
+int coop_yield(void)
+{
+	return yield(nap_abort);
+}
+
+void coop_yield_anyway(void)
+{
+	(void)yield(nap_keep);
+}
+
+static int yield(park_abort_fn abort)
 {
 	struct nap nap;
-	int r = park_begin(&nap.park, nap_abort);
+	int r = park_begin(&nap.park, abort);
 
 	if (r < 0)
 		return r;
@@ -107,6 +118,11 @@ static enum park_answer nap_abort(struct park *p)
 	loop_timer_stop(loop_current(), &nap->timer);
 	loop_call_stop(&nap->yield);
 	return PARK_ABORTED;
+}
+
+static enum park_answer nap_keep(struct park *p GA_UNUSED)
+{
+	return PARK_CANNOT; /* it is over in a turn */
 }
 
 static void on_sleep_over(struct loop_timer *t)

@@ -2,8 +2,8 @@
  * task.c — spawning, running, parking and ending tasks.
  */
 #include "task.h"
-#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SPARE_TASKS 1024u
@@ -23,7 +23,9 @@ static void take_turn(struct loop_call *c);
 static int task_start(struct runtime *rt, struct task *t);
 static void task_main(void *arg);
 static void task_end(struct runtime *rt, struct task *t, int result);
+static enum park_answer undo(struct park *p, int result);
 static void park_interrupt(struct park *p);
+static void delivered(struct task *t);
 
 ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spawn_options *options,
 		       const char *name, const char *site)
@@ -37,6 +39,7 @@ ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spaw
 	t->name = options && options->name ? options->name : name ? name : "";
 	t->site = site ? site : "";
 	t->cancels = rt->closing;
+	t->due = rt->closing;
 	t->account = account_read(rt);
 	list_push_back(&rt->tasks, &t->all);
 	if (options && options->eager)
@@ -84,9 +87,7 @@ int ga_uncancel(void)
 
 	if (!t)
 		return -EPERM;
-	if (t->cancels > 0)
-		t->cancels--;
-	return (int)t->cancels;
+	return (int)task_take_back_cancel(t);
 }
 
 int ga_cancelling(const ga_future *future)
@@ -152,10 +153,15 @@ void park_wake(struct park *p, int result)
 
 void park_undo(struct park *p, int result)
 {
+	(void)undo(p, result);
+}
+
+static enum park_answer undo(struct park *p, int result)
+{
 	enum park_answer answer;
 
 	if (p->woken || p->final || p->aborting)
-		return;
+		return PARK_CANNOT;
 	p->aborting = true; /* tasks that await each other in a ring would forward a cancel for ever */
 	answer = p->abort(p);
 	p->aborting = false;
@@ -163,6 +169,7 @@ void park_undo(struct park *p, int result)
 		park_wake(p, result);
 	else if (answer == PARK_CANNOT)
 		p->final = true;
+	return answer;
 }
 
 static inline bool is_task(const ga_future *f)
@@ -210,7 +217,8 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	t->fiber = NULL;
 	t->park = NULL;
 	t->scopes = NULL;
-	t->expired = 0;
+	t->fired = 0;
+	t->shields = 0;
 	t->state = TASK_NEW;
 }
 
@@ -240,6 +248,7 @@ static void take_turn(struct loop_call *c)
 	struct task *t = c->arg;
 	struct runtime *rt = runtime_current();
 	struct task *resumer = rt->current;
+	int budget = rt->budget; /* of the spawner's turn, if this is an eager task */
 	uint64_t before;
 	bool ended;
 
@@ -253,10 +262,12 @@ static void take_turn(struct loop_call *c)
 	}
 	task_move(t, TASK_RUNNING);
 	rt->current = t;
+	rt->budget = COOP_BUDGET;
 	before = account_switch(rt, t->account);
 	ended = fiber_resume(t->fiber);
 	(void)account_switch(rt, before);
 	rt->current = resumer;
+	rt->budget = budget;
 	if (!ended)
 		return;
 	fiber_free(rt->stacks, t->fiber);
@@ -282,7 +293,11 @@ static void task_main(void *arg)
 	struct task *t = arg;
 
 	t->future.result = t->fn(t->arg);
-	assert(!t->scopes); /* each ga_timeout_enter() needs its ga_timeout_exit() */
+	if (GA_UNLIKELY(t->scopes != NULL)) { /* its timer, and who fires it, would write to a stack that is gone */
+		fprintf(stderr, "libgather: task %s (%s) ended inside a scope that it had entered\n",
+			t->name, t->site);
+		abort();
+	}
 }
 
 static void task_end(struct runtime *rt, struct task *t, int result)
@@ -297,10 +312,7 @@ static void task_end(struct runtime *rt, struct task *t, int result)
 
 static void task_cancel(struct ga_future *f)
 {
-	struct task *t = container_of(f, struct task, future);
-
-	t->cancels++;
-	task_interrupt(t);
+	task_request_cancel(container_of(f, struct task, future));
 }
 
 /* The loop's reference is gone, so it has ended. */
@@ -320,8 +332,19 @@ static void task_free(struct ga_future *f)
 
 static void park_interrupt(struct park *p)
 {
+	bool forwarded = false;
+
 	if (!p->woken)
-		park_undo(p, -ECANCELED);
+		forwarded = undo(p, -ECANCELED) == PARK_FORWARDED;
 	else if (p->revocable && p->result >= 0)
 		p->result = -ECANCELED;
+	if (p->woken ? p->result == -ECANCELED : forwarded)
+		delivered(p->task);
+}
+
+/* asyncio delivers an edge: each cancel once. */
+static void delivered(struct task *t)
+{
+	if (runtime_current()->options.edge_cancel)
+		t->due = false;
 }

@@ -10,10 +10,9 @@
 #include "future.h"
 #include "park.h"
 #include "runtime.h"
+#include "scope.h"
 
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_PARKED, TASK_READY, TASK_DONE };
-
-struct timeout_scope;
 
 struct task {
 	struct ga_future future;
@@ -21,23 +20,34 @@ struct task {
 	struct loop_call turn; /* starts it, or goes on with it */
 	ga_coroutine_fn fn;
 	const void *arg;
-	const char *name, *site;      /* never NULL */
-	uint64_t account;             /* of runtime.account, when it was spawned */
-	struct fiber *fiber;          /* NULL before the first run and after the end */
-	struct park *park;            /* while PARKED or READY */
-	struct timeout_scope *scopes; /* innermost first */
+	const char *name, *site; /* never NULL */
+	uint64_t account;        /* of runtime.account, when it was spawned */
+	struct fiber *fiber;     /* NULL before the first run and after the end */
+	struct park *park;       /* while PARKED or READY */
+	struct scope *scopes;    /* innermost first */
 	uint32_t stack_bytes;
 	uint32_t cancels; /* requests not taken back */
-	uint32_t expired; /* scopes that have expired and not exited */
+	uint32_t fired; /* scopes that have fired and not been left, but for those that a shield hides */
+	uint32_t shields; /* scopes that are one */
 	enum task_state state;
+	bool due; /* a reason to cancel is yet to be delivered; while it is delivered as a level, at each suspension */
 };
 
-/* Whether a suspension is to end with -ECANCELED: a level, not an edge. */
-static inline bool task_interrupted(const struct task *t)
+/* The reasons to cancel that the task feels where it is. */
+static inline uint32_t task_reasons(const struct task *t)
 {
-	return t->cancels + t->expired > 0;
+	return t->fired + (t->shields ? 0 : t->cancels);
 }
 
+/* Whether a suspension is to end with -ECANCELED. */
+static inline bool task_interrupted(const struct task *t)
+{
+	return t->due && task_reasons(t) > 0;
+}
+
+/* ga_cancel() and ga_uncancel(): count, and deliver unless a shield hides it. In scope.c. */
+void task_request_cancel(struct task *t);
+uint32_t task_take_back_cancel(struct task *t);
 /* A reason to cancel has come: tell the operation that the task is parked in, if it is. */
 void task_interrupt(struct task *t);
 /* Whether a call of the loop starts a task or goes on with it. */

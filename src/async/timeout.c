@@ -1,107 +1,97 @@
 /*
- * timeout.c — scopes that cancel what a task does when their time has come.
- *
- * An expired scope interrupts its task at each suspension until it exits. Whether its exit may call that a timeout is
- * decided by counting: if no more reasons to cancel (requests, other expired scopes) are there than when it was entered,
- * the interruption was its own.
+ * timeout.c — scopes that cancel what a task does when their time has come, and shields.
  */
 #include "clock.h"
 #include "task.h"
-#include <assert.h>
 #include <errno.h>
 
-#define SCOPE_MAGIC 0x67615473u
+#define TIMEOUT_MAGIC 0x67615473u
 
-enum scope_state { SCOPE_ARMED, SCOPE_EXPIRED };
-
-struct timeout_scope {
+struct timeout {
 	uint32_t magic;
-	enum scope_state state;
-	struct timeout_scope *outer;
-	struct task *task;
+	struct scope scope;
 	struct loop_timer timer;
-	uint32_t reasons; /* to cancel, at its entry */
 };
-_Static_assert(sizeof(struct timeout_scope) <= sizeof(struct ga_timeout), "ga_timeout holds a scope");
+_Static_assert(sizeof(struct timeout) <= sizeof(struct ga_timeout), "ga_timeout holds a scope");
 
-static struct timeout_scope *scope_of(struct ga_timeout *t);
-static int scope_arm(struct timeout_scope *s, int64_t deadline);
-static void on_expiry(struct loop_timer *t);
-static void scope_expire(struct timeout_scope *s);
+static struct timeout *timeout_of(struct ga_timeout *t);
+static int timeout_begin(struct timeout *t, int64_t deadline, bool shield);
+static int timeout_arm(struct timeout *t, int64_t deadline);
+static void on_expiry(struct loop_timer *timer);
 
 int ga_timeout_enter(struct ga_timeout *scope, int64_t deadline)
 {
-	struct timeout_scope *s = scope_of(scope);
-	struct task *t = task_current();
-	int r;
+	return timeout_begin(timeout_of(scope), deadline, false);
+}
 
-	if (!t)
-		return -EPERM;
-	*s = (struct timeout_scope){ .state = SCOPE_ARMED, .task = t, .reasons = t->cancels + t->expired };
-	loop_timer_init(&s->timer, on_expiry, s);
-	r = scope_arm(s, deadline);
-	if (r < 0)
-		return r;
-	s->magic = SCOPE_MAGIC;
-	s->outer = t->scopes;
-	t->scopes = s;
-	return 0;
+int ga_shield_enter(struct ga_timeout *scope, int64_t deadline)
+{
+	return timeout_begin(timeout_of(scope), deadline, true);
 }
 
 int ga_timeout_move(struct ga_timeout *scope, int64_t deadline)
 {
-	struct timeout_scope *s = scope_of(scope);
+	struct timeout *t = timeout_of(scope);
 
-	if (s->magic != SCOPE_MAGIC)
+	if (t->magic != TIMEOUT_MAGIC)
 		return -EINVAL;
-	if (s->state == SCOPE_EXPIRED)
+	if (t->scope.fired)
 		return -EALREADY;
-	return scope_arm(s, deadline);
+	return timeout_arm(t, deadline);
 }
 
 int ga_timeout_exit(struct ga_timeout *scope, int result)
 {
-	struct timeout_scope *s = scope_of(scope);
-	struct task *t = s->task;
+	struct timeout *t = timeout_of(scope);
+	int r;
 
-	if (s->magic != SCOPE_MAGIC)
+	if (t->magic != TIMEOUT_MAGIC)
 		return -EINVAL;
-	assert(t == task_current() && t->scopes == s); /* scopes nest */
-	loop_timer_stop(t->future.loop, &s->timer);
-	t->scopes = s->outer;
-	s->magic = 0;
-	if (s->state != SCOPE_EXPIRED)
-		return result;
-	t->expired--;
-	if (result == -ECANCELED && t->cancels + t->expired <= s->reasons)
-		return -ETIMEDOUT;
-	return result;
+	r = scope_check(&t->scope);
+	if (r < 0)
+		return r;
+	loop_timer_stop(loop_current(), &t->timer);
+	t->magic = 0;
+	return scope_leave(&t->scope) && result == -ECANCELED ? -ETIMEDOUT : result;
 }
 
-static struct timeout_scope *scope_of(struct ga_timeout *t)
+static struct timeout *timeout_of(struct ga_timeout *t)
 {
-	return (struct timeout_scope *)(void *)t;
+	return (struct timeout *)(void *)t;
+}
+
+static int timeout_begin(struct timeout *t, int64_t deadline, bool shield)
+{
+	struct task *task = task_current();
+	int r;
+
+	if (!task)
+		return -EPERM;
+	loop_timer_init(&t->timer, on_expiry, t);
+	scope_enter(&t->scope, task, shield);
+	r = timeout_arm(t, deadline);
+	if (r < 0) {
+		(void)scope_leave(&t->scope);
+		return r;
+	}
+	t->magic = TIMEOUT_MAGIC;
+	return 0;
 }
 
 /* A deadline that has passed already is felt at the first suspension, not a turn later. */
-static int scope_arm(struct timeout_scope *s, int64_t deadline)
+static int timeout_arm(struct timeout *t, int64_t deadline)
 {
 	if (deadline <= ga_now()) {
-		loop_timer_stop(s->task->future.loop, &s->timer);
-		scope_expire(s);
+		loop_timer_stop(loop_current(), &t->timer);
+		scope_fire(&t->scope);
 		return 0;
 	}
-	return loop_timer_set(s->task->future.loop, &s->timer, deadline);
+	return loop_timer_set(loop_current(), &t->timer, deadline);
 }
 
-static void on_expiry(struct loop_timer *t)
+static void on_expiry(struct loop_timer *timer)
 {
-	scope_expire(t->arg);
-}
+	struct timeout *t = timer->arg;
 
-static void scope_expire(struct timeout_scope *s)
-{
-	s->state = SCOPE_EXPIRED;
-	s->task->expired++;
-	task_interrupt(s->task);
+	scope_fire(&t->scope);
 }
