@@ -45,6 +45,7 @@ int runtime_new(const struct stacks_options *options, struct runtime **ret_runti
 		return -ENOMEM;
 	rt->loop = l;
 	list_init(&rt->tasks);
+	slab_init(&rt->small, RUNTIME_SMALL_BYTES);
 	r = stacks_new(options, &rt->stacks);
 	if (r >= 0)
 		r = overflow_watch(rt->stacks);
@@ -91,6 +92,7 @@ static void runtime_free(void *object)
 		rt->spares = (struct task *)(uintptr_t)t->arg;
 		free(t);
 	}
+	slab_done(&rt->small);
 	this_runtime = NULL;
 	if (r == 0)
 		stacks_free(rt->stacks);

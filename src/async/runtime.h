@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "loop.h"
+#include "slab.h"
 #include "stack.h"
 #include <gather/runner.h>
 #include <stdatomic.h>
@@ -12,6 +13,9 @@
 struct task;
 struct executor;
 struct signals;
+
+/* A future with its timer. */
+#define RUNTIME_SMALL_BYTES 80
 
 struct runtime {
 	struct loop *loop;
@@ -23,6 +27,7 @@ struct runtime {
 	struct task *spares; /* freed tasks, linked by `arg` */
 	unsigned spare_count;
 	bool closing;              /* spawned tasks are cancelled at birth */
+	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
 	struct executor *executor; /* NULL: not used yet */
 	struct signals *signals;   /* NULL: not used yet */
 	/* For whom the loop's thread works now, as the loop's owner sees it, or NULL: a task takes over at its spawn what

@@ -6,7 +6,6 @@
 #include "park.h"
 #include "task.h"
 #include <errno.h>
-#include <stdlib.h>
 
 struct nap { /* ga_sleep() */
 	struct park park;
@@ -18,7 +17,7 @@ struct sleep { /* ga_sleep_future() */
 	struct ga_future future;
 	struct loop_timer timer;
 };
-_Static_assert(sizeof(struct sleep) <= 128, "a stackless future is small");
+_Static_assert(sizeof(struct sleep) <= RUNTIME_SMALL_BYTES, "sleeps are counted in millions");
 
 static int yield(park_abort_fn abort);
 static void on_yielded(struct loop_call *c);
@@ -60,15 +59,16 @@ int ga_sleep_until(int64_t deadline)
 
 ga_future *ga_sleep_future(int64_t ns)
 {
-	struct loop *l = loop_current();
-	struct sleep *s = l ? malloc(sizeof(*s)) : NULL;
+	struct runtime *rt = runtime_get();
+	struct sleep *s = rt ? slab_take(&rt->small) : NULL;
 
 	if (!s)
 		return NULL;
 	future_init(&s->future, &sleep_ops);
 	loop_timer_init(&s->timer, on_sleep_over, s);
-	if (loop_timer_set(l, &s->timer, time_add(loop_clock(l), MAX(ns, (int64_t)0))) < 0) {
-		free(s);
+	if (loop_timer_set(rt->loop, &s->timer, time_add(loop_clock(rt->loop), MAX(ns, (int64_t)0))) <
+	    0) {
+		slab_give(s);
 		return NULL;
 	}
 	return &s->future;
@@ -145,5 +145,5 @@ static void sleep_free(struct ga_future *f)
 	struct sleep *s = container_of(f, struct sleep, future);
 
 	loop_timer_stop(f->loop, &s->timer);
-	free(s);
+	slab_give(s);
 }
