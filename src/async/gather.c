@@ -45,7 +45,7 @@ int ga_gather(ga_future *const futures[], size_t count, unsigned flags)
 	r = park_begin(&g.park, gather_abort);
 	if (r < 0)
 		return r;
-	if (slots_init(&g.slots, count) < 0)
+	if (slots_init(&g.slots, count, &g) < 0)
 		return cancel_and_join(&g);
 	r = gather_wait(&g);
 	slots_unwait(&g.slots);
@@ -57,7 +57,7 @@ static int gather_wait(struct gather *g)
 {
 	int r;
 
-	g->pending = slots_wait(&g->slots, g->futures, on_child_done, g);
+	g->pending = slots_wait(&g->slots, g->futures, on_child_done);
 	g->error = first_error(g);
 	if (g->error < 0 && g->flags & GA_DETACH)
 		return g->error;

@@ -35,13 +35,13 @@ int ga_wait(ga_future *const futures[], size_t count, enum ga_wait_mode mode, in
 	r = park_begin(&w.park, wait_abort);
 	if (r < 0)
 		return r;
-	r = slots_init(&w.slots, count);
+	r = slots_init(&w.slots, count, &w);
 	if (r < 0)
 		return r;
 	loop_timer_init(&w.timer, on_deadline, &w);
 	r = loop_timer_set(loop_current(), &w.timer, deadline);
 	if (r >= 0) {
-		w.pending = slots_wait(&w.slots, futures, on_one_done, &w);
+		w.pending = slots_wait(&w.slots, futures, on_one_done);
 		r = park_wait(&w.park);
 	}
 	loop_timer_stop(loop_current(), &w.timer);
