@@ -38,7 +38,7 @@ struct loop {
 	void (*object_done)(void *object);
 };
 
-static _Thread_local struct loop *current_loop;
+static GA_THREAD_LOCAL struct loop *current_loop;
 
 static int loop_setup(struct loop *l);
 static int loop_watch_own(struct loop *l, int fd, short what, event_callback_fn fn,

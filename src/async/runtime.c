@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static _Thread_local struct runtime *this_runtime;
+static GA_THREAD_LOCAL struct runtime *this_runtime;
 
 static void runtime_free(void *object);
 static void cancel_all(struct runtime *rt);
