@@ -3,8 +3,11 @@
  *
  * A stream is a connected socket, or one end of a pipe, with a read buffer of its own, owned by who made it (ga_serve() owns those that it hands
  * to handlers), used by one task at a time for reading and one for writing. Each call that may wait takes a deadline
- * (GA_NEVER: none); it tries the I/O first and suspends only if that would block. Errors: -ETIMEDOUT, -ECANCELED (nothing
- * of the call happened, but a write may have sent a part), -ENODATA (the other side closed), or the socket's errno.
+ * (GA_NEVER: none); it tries the I/O first and suspends only if that would block, so that what is there is had even when
+ * the deadline has passed. A write returns once the kernel has taken all of it: a peer that doesn't read makes the writer
+ * wait. Errors: -ETIMEDOUT, -ECANCELED (nothing of the call happened, but a write may have sent a part), -EBUSY (another
+ * task is inside the same call), -ENODATA (the other side closed), -EPIPE (a write after that; there is no SIGPIPE), or the
+ * socket's errno.
  */
 #pragma once
 #include <gather/async.h>
@@ -16,7 +19,23 @@ extern "C" {
 typedef struct ga_stream ga_stream;
 typedef struct ga_server ga_server;
 
-/* Connect to a host (name or address; all its addresses are tried in turn). -EHOSTUNREACH: the name doesn't resolve. */
+struct ga_address {
+	char text[48];     /* "192.0.2.1", "2001:db8::1" */
+	uint8_t bytes[16]; /* in network order; IPv4 uses the first four */
+	uint16_t port;     /* as it was asked for */
+	bool ipv6;
+};
+
+/* The addresses of a host (name or address), in the order in which to try them (RFC 6724): how many, at least 1; the
+ * array goes to free(). By /etc/hosts and DNS, kept for their TTL. -EINVAL: not a host name; -EHOSTUNREACH: it has no
+ * address, or its servers don't answer. */
+GA_API int ga_lookup(const char *host, uint16_t port, int64_t deadline,
+		     struct ga_address **ret_addresses) GA_ASYNC GA_MUST_CHECK;
+/* Why the last lookup (a connect's too) that failed on this thread did; read it before suspending. "" before the first. */
+GA_API const char *ga_lookup_error(void);
+
+/* Connect to a host, as of ga_lookup(). Where it has several addresses IPv6 and IPv4 take turns: the next is tried
+ * when one fails, or after 250 ms beside it; the first to answer wins (RFC 8305). Else the last one's error. */
 GA_API int ga_connect_tcp(const char *host, uint16_t port, int64_t deadline,
 			  ga_stream **ret_stream) GA_ASYNC GA_MUST_CHECK;
 GA_API int ga_connect_unix(const char *path, int64_t deadline,
