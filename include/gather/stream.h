@@ -7,7 +7,7 @@
  * the deadline has passed. A write returns once the kernel has taken all of it: a peer that doesn't read makes the writer
  * wait. Errors: -ETIMEDOUT, -ECANCELED (nothing of the call happened, but a write may have sent a part), -EBUSY (another
  * task is inside the same call), -ENODATA (the other side closed), -EPIPE (a write after that; there is no SIGPIPE), or the
- * socket's errno.
+ * socket's errno. tls.h makes a stream a TLS one; all of this holds there too.
  */
 #pragma once
 #include <gather/async.h>
@@ -18,6 +18,7 @@ extern "C" {
 
 typedef struct ga_stream ga_stream;
 typedef struct ga_server ga_server;
+typedef struct ga_tls ga_tls;
 
 struct ga_address {
 	char text[48];     /* "192.0.2.1", "2001:db8::1" */
@@ -80,6 +81,8 @@ struct ga_serve_options {
 	const void *arg;      /* handed to each handler */
 	unsigned max_streams; /* at once; more wait in the kernel's queue. 0: 10,000 */
 	size_t stack_bytes;   /* of each handler's task; 0: 64 KiB */
+	ga_tls *tls; /* a server's, of tls.h: handlers get TLS streams. Who fails to shake hands is dropped */
+	int64_t handshake_timeout_ns; /* 0: 10 s */
 };
 
 /* Accept, and run `handler` in a task for each connection; its stream is closed when it returns. Serves until cancelled,

@@ -2,9 +2,11 @@
  * server.c — listening, and a task for each connection.
  */
 #include "address.h"
+#include "clock.h"
 #include "list.h"
 #include "park.h"
 #include "stream_io.h"
+#include "tls_session.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,6 +18,7 @@
 
 #define BACKLOG 4096
 #define DEFAULT_STREAMS 10000u
+#define DEFAULT_HANDSHAKE GA_SECONDS(10)
 
 struct ga_server {
 	ga_stream *listener; /* for its descriptor and its waiting; never read */
@@ -134,6 +137,10 @@ int ga_serve(ga_server *server, ga_serve_fn handler, const struct ga_serve_optio
 		s.options = *options;
 	if (s.options.max_streams == 0)
 		s.options.max_streams = DEFAULT_STREAMS;
+	if (s.options.handshake_timeout_ns == 0)
+		s.options.handshake_timeout_ns = DEFAULT_HANDSHAKE;
+	if (s.options.tls && !s.options.tls->server)
+		return -EINVAL;
 	list_init(&s.connections);
 	r = accept_all(&s);
 	LIST_FOREACH(node, &s.connections)
@@ -190,6 +197,12 @@ static int accept_one(struct serving *s)
 	case ECONNABORTED:
 	case EPROTO:
 	case EPERM:
+	case ENETDOWN: /* and the like: errors of the new connection's network, as accept(2) says */
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case ENOPROTOOPT:
 		return 0;
 	case EMFILE:
 	case ENFILE:
@@ -230,8 +243,16 @@ static int connection_start(struct serving *s, int fd)
 static int connection_run(const void *arg)
 {
 	const struct connection *c = arg;
+	const struct ga_serve_options *options = &c->serving->options;
 
-	return c->serving->handler(c->stream, c->serving->options.arg);
+	if (options->tls) {
+		int r = tls_start(c->stream, options->tls, NULL,
+				  time_add(ga_now(), options->handshake_timeout_ns));
+
+		if (r < 0)
+			return r; /* which ends this connection alone */
+	}
+	return c->serving->handler(c->stream, options->arg);
 }
 
 /* On the loop's stack; a task that was cancelled before it ran comes here too. */

@@ -1,8 +1,6 @@
 /*
- * stream.c — reading and writing.
+ * stream.c — reading and writing, and the transport that passes bytes on as they are.
  */
-#include "clock.h"
-#include "park.h"
 #include "stream_io.h"
 
 #include <errno.h>
@@ -11,24 +9,28 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define CHUNK_MIN 4096u
-#define CHUNK_MAX 65536u
-#define AT_ONCE_MAX 64u
 
-struct stream_wait {
-	struct park park;
-	struct loop_timer timer;
+static int plain_fill(struct ga_stream *s, int64_t deadline);
+static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
+static int plain_shutdown(struct ga_stream *s);
+static void plain_close(struct ga_stream *s);
+
+static const struct stream_transport plain = {
+	.fill = plain_fill,
+	.write = plain_write,
+	.shutdown = plain_shutdown,
+	.close = plain_close,
 };
 
-static void on_event(struct io_watch *w, unsigned events);
-static void on_deadline(struct loop_timer *t);
-static enum park_answer wait_abort(struct park *p);
-static int fill(struct ga_stream *s, int64_t deadline);
-static int write_parts(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
 static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2]);
+
+static inline int fill(struct ga_stream *s, int64_t deadline)
+{
+	return s->transport->fill(s, deadline);
+}
 
 int ga_stream_new(int fd, ga_stream **ret_stream)
 {
@@ -46,13 +48,14 @@ int ga_stream_new(int fd, ga_stream **ret_stream)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	r = io_watch_start(l, &s->watch, fd, 0, on_event, s);
+	r = io_watch_start(l, &s->watch, fd, 0, stream_on_event, s);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
 	s->fd = fd;
 	s->is_pipe = !S_ISSOCK(st.st_mode);
+	s->transport = &plain;
 	s->chunk = CHUNK_MIN;
 	*ret_stream = s;
 	return 0;
@@ -63,39 +66,20 @@ int ga_stream_fd(const ga_stream *stream)
 	return stream->fd;
 }
 
-static void set_idle(struct ga_stream *s, bool idle)
-{
-	if (s->idle == idle)
-		return;
-	s->idle = idle;
-	loop_hold(s->watch.loop, idle ? -1 : 1);
-}
-
 void ga_stream_close(ga_stream *stream)
 {
 	if (!stream)
 		return;
-	set_idle(stream, false);
+	stream_set_idle(stream, false);
 	io_watch_stop(&stream->watch);
-	if (stream->fd >= 0)
-		close(stream->fd);
+	stream->transport->close(stream);
 	buf_done(&stream->in);
 	free(stream);
 }
 
 int ga_stream_shutdown(ga_stream *stream)
 {
-	if (!stream->is_pipe || stream->fd < 0)
-		return shutdown(stream->fd, SHUT_WR) < 0 ? -errno : 0;
-	if ((fcntl(stream->fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
-		return -ENOTSOCK; /* closing it would end the reading, too */
-	if (stream->writer)
-		return -EBUSY;
-	set_idle(stream, false);
-	io_watch_stop(&stream->watch);
-	close(stream->fd);
-	stream->fd = -1;
-	return 0;
+	return stream->transport->shutdown(stream);
 }
 
 int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadline)
@@ -103,6 +87,8 @@ int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadl
 	size_t held = buf_size(&stream->in);
 	int r;
 
+	if (stream->reader)
+		return -EBUSY;
 	if (size == 0)
 		return 0;
 	if (held == 0) {
@@ -119,6 +105,8 @@ int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadl
 
 int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size, int64_t deadline)
 {
+	if (stream->reader)
+		return -EBUSY;
 	while (buf_size(&stream->in) < size) {
 		int r = fill(stream, deadline);
 
@@ -140,6 +128,8 @@ int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t ma
 
 	if (width == 0 || max == 0)
 		return -EINVAL;
+	if (stream->reader)
+		return -EBUSY;
 	for (;;) {
 		size_t held = MIN(buf_size(&stream->in), max);
 
@@ -175,10 +165,33 @@ int ga_stream_write_two(ga_stream *stream, const void *first, size_t first_size,
 		{ (void *)(uintptr_t)second, second_size },
 	};
 
-	return write_parts(stream, parts, deadline);
+	if (stream->writer)
+		return -EBUSY; /* its bytes would come between those of the other */
+	return stream->transport->write(stream, parts, deadline);
 }
 
-static int write_parts(struct ga_stream *s, struct iovec parts[2], int64_t deadline)
+static int plain_shutdown(struct ga_stream *s)
+{
+	if (!s->is_pipe || s->fd < 0)
+		return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+	if ((fcntl(s->fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+		return -ENOTSOCK; /* closing it would end the reading, too */
+	if (s->writer)
+		return -EBUSY;
+	stream_set_idle(s, false);
+	io_watch_stop(&s->watch);
+	close(s->fd);
+	s->fd = -1;
+	return 0;
+}
+
+static void plain_close(struct ga_stream *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+}
+
+static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline)
 {
 	while (parts[0].iov_len + parts[1].iov_len > 0) {
 		int r = stream_pace(s);
@@ -214,8 +227,7 @@ static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2])
 	return s->is_pipe ? pipe_write(s->fd, parts, 2) : sendmsg(s->fd, &message, MSG_NOSIGNAL);
 }
 
-/* Read more into the buffer: 0, or -ENODATA at the end. */
-static int fill(struct ga_stream *s, int64_t deadline)
+static int plain_fill(struct ga_stream *s, int64_t deadline)
 {
 	for (;;) {
 		int r = stream_pace(s);
@@ -230,8 +242,7 @@ static int fill(struct ga_stream *s, int64_t deadline)
 		n = s->is_pipe ? read(s->fd, room, s->chunk) : recv(s->fd, room, s->chunk, 0);
 		if (n > 0) {
 			buf_grew(&s->in, (size_t)n);
-			if ((size_t)n == s->chunk)
-				s->chunk = MIN(s->chunk * 2, CHUNK_MAX);
+			stream_got(s, (size_t)n);
 			return 0;
 		}
 		if (n == 0)
@@ -244,84 +255,4 @@ static int fill(struct ga_stream *s, int64_t deadline)
 		if (r < 0)
 			return r;
 	}
-}
-
-int stream_pace(struct ga_stream *s)
-{
-	if (++s->at_once < AT_ONCE_MAX)
-		return 0;
-	s->at_once = 0;
-	return ga_sleep(0);
-}
-
-/* Watch for what is waited for, and go on watching for reading. */
-static int watch_update(struct ga_stream *s)
-{
-	unsigned events = (s->reader ? LOOP_READ : s->watch.events & LOOP_READ) |
-			  (s->writer ? LOOP_WRITE : 0);
-	int r;
-
-	set_idle(s, false);
-	r = io_watch_change(&s->watch, events);
-	set_idle(s, r >= 0 && events != 0 && !s->reader && !s->writer);
-	return r;
-}
-
-int stream_wait(struct ga_stream *s, unsigned event, int64_t deadline)
-{
-	struct stream_wait **place = event == LOOP_READ ? &s->reader : &s->writer;
-	struct stream_wait w;
-	int r, ignored;
-
-	if (*place)
-		return -EBUSY;
-	if (s->watch.loop != loop_current())
-		return -EPERM;
-	r = park_begin(&w.park, wait_abort);
-	if (r < 0)
-		return r;
-	s->at_once = 0;
-	*place = &w;
-	loop_timer_init(&w.timer, on_deadline, &w);
-	r = watch_update(s);
-	if (r >= 0)
-		r = loop_timer_set(s->watch.loop, &w.timer, deadline);
-	if (r >= 0)
-		r = park_wait(&w.park);
-	loop_timer_stop(s->watch.loop, &w.timer);
-	*place = NULL;
-	ignored = watch_update(s); /* it watches for less now */
-	(void)ignored;
-	return r;
-}
-
-static void on_event(struct io_watch *w, unsigned events)
-{
-	struct ga_stream *s = w->arg;
-	unsigned unwanted = 0;
-
-	if (events & LOOP_READ) {
-		if (s->reader)
-			park_wake(&s->reader->park, 0);
-		else
-			unwanted |= LOOP_READ; /* it waits in the kernel; the next read tries first */
-	}
-	if (events & LOOP_WRITE && s->writer)
-		park_wake(&s->writer->park, 0);
-	if (unwanted) {
-		set_idle(s, false);
-		(void)!io_watch_change(w, w->events & ~unwanted);
-	}
-}
-
-static void on_deadline(struct loop_timer *t)
-{
-	struct stream_wait *w = t->arg;
-
-	park_wake(&w->park, -ETIMEDOUT);
-}
-
-static enum park_answer wait_abort(struct park *p GA_UNUSED)
-{
-	return PARK_ABORTED; /* its frame undoes the rest */
 }

@@ -20,9 +20,11 @@
 
 #include <cmocka.h> /* wants the four above */
 
-#define TAP_RUN(tests)                                                                             \
+#define TAP_RUN(tests) TAP_RUN_WITH(tests, NULL, NULL)
+/* With a set-up and a tear-down of the whole group. */
+#define TAP_RUN_WITH(tests, setup, teardown)                                                       \
 	(cmocka_set_message_output(CM_OUTPUT_TAP), setvbuf(stdout, NULL, _IOLBF, 0),               \
-	 cmocka_run_group_tests(tests, NULL, NULL))
+	 cmocka_run_group_tests(tests, setup, teardown))
 
 #define TAP_SKIP(reason)                                                                           \
 	do {                                                                                       \

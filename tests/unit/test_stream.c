@@ -1,84 +1,23 @@
 /*
- * test_stream.c — streams and servers, a real server and its clients on one loop.
+ * test_stream.c — what every stream does, over each transport: TCP, a Unix socket, TLS.
  */
 #include "tap_main.h"
 
-#include "async_check.h"
+#include "stream_rig.h"
+#include "tls_rig.h"
 
 #include <errno.h>
-#include <gather/stream.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOON (ga_now() + GA_SECONDS(10))
-
-struct bench {
-	ga_server *server;
-	ga_serve_fn handler;
-	struct ga_serve_options options;
-	int (*body)(struct bench *b);
-	uint16_t port;
-	int handlers, handlers_max; /* at work */
-	int handler_result;
-};
-
-static struct bench *current;
-
-static int serving(const void *arg)
+static void run(void **state, ga_serve_fn handler, int (*body)(struct bench *b),
+		struct ga_serve_options options)
 {
-	const struct bench *b = arg;
+	const enum transport *transport = *state;
 
-	return ga_serve(b->server, b->handler, &b->options);
-}
-
-static int bench_main(const void *arg)
-{
-	struct bench *b = current;
-	ga_future *task;
-	int r = ga_listen_tcp(NULL, 0, &b->server);
-
-	(void)arg;
-	EXPECT(r == 0);
-	b->port = ga_server_port(b->server);
-	EXPECT(b->port > 0);
-	task = ga_spawn(serving, b);
-	r = b->body(b);
-	ga_cancel(task);
-	if (ga_await(task) != -ECANCELED && r == 0)
-		r = __LINE__;
-	if (b->handlers != 0 && r == 0)
-		r = __LINE__;
-	ga_release(task);
-	ga_server_close(b->server);
-	return r;
-}
-
-static void run(ga_serve_fn handler, int (*body)(struct bench *b), struct ga_serve_options options)
-{
-	struct bench b = { .handler = handler, .body = body, .options = options };
-
-	current = &b;
-	assert_int_equal(ga_run(bench_main, NULL), 0);
-}
-
-static int echo(ga_stream *s, const void *arg)
-{
-	char data[1000];
-	int64_t n = 1;
-
-	(void)arg;
-	if (++current->handlers > current->handlers_max)
-		current->handlers_max = current->handlers;
-	while (n > 0) {
-		n = ga_stream_read(s, data, sizeof(data), SOON);
-		if (n > 0 && ga_stream_write(s, data, (size_t)n, SOON) < 0)
-			n = -1;
-	}
-	current->handlers--;
-	current->handler_result = (int)n;
-	return 0;
+	assert_int_equal(bench_run(*transport, handler, body, options), 0);
 }
 
 static int lines_body(struct bench *b)
@@ -86,7 +25,7 @@ static int lines_body(struct bench *b)
 	char *line, data[8];
 	ga_stream *s;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	EXPECT(ga_stream_write_two(s, "one\r", 4, "\ntwo\r\nrest", 10, SOON) == 0);
 	EXPECT(ga_stream_read_until(s, "\r\n", 100, SOON, &line) == 5 && !memcmp(line, "one\r\n", 5));
 	EXPECT(ga_stream_read_until(s, "\r\n", 100, SOON, &line) == 5 && !memcmp(line, "two\r\n", 5));
@@ -105,8 +44,7 @@ static int lines_body(struct bench *b)
 
 static void what_is_written_is_read_by_lines_and_bytes(void **state)
 {
-	(void)state;
-	run(echo, lines_body, (struct ga_serve_options){ 0 });
+	run(state, echo, lines_body, (struct ga_serve_options){ 0 });
 }
 
 #define MUCH ((size_t)8 << 20)
@@ -117,8 +55,6 @@ static int write_much(const void *arg)
 {
 	ga_stream *s = (ga_stream *)(uintptr_t)arg;
 
-	for (size_t i = 0; i < MUCH; i++)
-		sent[i] = (char)(i * 31 >> 3);
 	return ga_stream_write(s, sent, MUCH, SOON);
 }
 
@@ -128,7 +64,7 @@ static int much_body(struct bench *b)
 	ga_future *writer;
 	ga_stream *s;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	writer = ga_spawn(write_much, s);
 	EXPECT(ga_stream_read_exactly(s, received, MUCH, SOON) == 0);
 	EXPECT(ga_await(writer) == 0);
@@ -140,8 +76,7 @@ static int much_body(struct bench *b)
 
 static void a_stream_reads_and_writes_at_once_beyond_the_kernels_buffers(void **state)
 {
-	(void)state;
-	run(echo, much_body, (struct ga_serve_options){ 0 });
+	run(state, echo, much_body, (struct ga_serve_options){ 0 });
 }
 
 static int deadline_body(struct bench *b)
@@ -149,7 +84,7 @@ static int deadline_body(struct bench *b)
 	char data[4], *line;
 	ga_stream *s;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	EXPECT(ga_stream_read(s, data, 4, ga_now() + GA_MILLISECONDS(20)) == -ETIMEDOUT);
 	EXPECT(ga_stream_read_exactly(s, data, 4, ga_now() - 1) == -ETIMEDOUT);
 	EXPECT(ga_stream_read_until(s, "\n", 4, ga_now() + GA_MILLISECONDS(5), &line) == -ETIMEDOUT);
@@ -161,8 +96,7 @@ static int deadline_body(struct bench *b)
 
 static void a_deadline_ends_a_read_and_the_stream_works_on(void **state)
 {
-	(void)state;
-	run(echo, deadline_body, (struct ga_serve_options){ 0 });
+	run(state, echo, deadline_body, (struct ga_serve_options){ 0 });
 }
 
 static int never_reads(ga_stream *s, const void *arg)
@@ -177,7 +111,7 @@ static int stuck_body(struct bench *b)
 	ga_stream *s;
 	int r;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	r = ga_stream_write(s, sent, MUCH, ga_now() + GA_MILLISECONDS(50));
 	ga_stream_close(s);
 	EXPECT(r == -ETIMEDOUT);
@@ -186,8 +120,7 @@ static int stuck_body(struct bench *b)
 
 static void a_deadline_ends_a_write_to_a_peer_that_never_reads(void **state)
 {
-	(void)state;
-	run(never_reads, stuck_body, (struct ga_serve_options){ 0 });
+	run(state, never_reads, stuck_body, (struct ga_serve_options){ 0 });
 }
 
 static int read_one(const void *arg)
@@ -203,7 +136,7 @@ static int cancel_body(struct bench *b)
 	ga_future *reader;
 	ga_stream *s;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	reader = ga_spawn(read_one, s);
 	EXPECT(ga_sleep(GA_MILLISECONDS(5)) == 0);
 	EXPECT(read_one(s) == -EBUSY);
@@ -218,17 +151,16 @@ static int cancel_body(struct bench *b)
 
 static void cancelling_a_reader_leaves_the_stream_whole(void **state)
 {
-	(void)state;
-	run(echo, cancel_body, (struct ga_serve_options){ 0 });
+	run(state, echo, cancel_body, (struct ga_serve_options){ 0 });
 }
 
 static int ping(const void *arg)
 {
-	const struct bench *b = arg;
+	struct bench *b = (struct bench *)(uintptr_t)arg;
 	ga_stream *s;
 	char data[4];
 
-	EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s) == 0);
+	EXPECT(bench_connect(b, &s) == 0);
 	for (int i = 0; i < 5; i++) {
 		EXPECT(ga_stream_write(s, "ping", 4, SOON) == 0);
 		EXPECT(ga_stream_read_exactly(s, data, 4, SOON) == 0 && !memcmp(data, "ping", 4));
@@ -252,8 +184,7 @@ static int many_body(struct bench *b)
 
 static void two_hundred_connections_are_served_at_once(void **state)
 {
-	(void)state;
-	run(echo, many_body, (struct ga_serve_options){ 0 });
+	run(state, echo, many_body, (struct ga_serve_options){ 0 });
 }
 
 static int few_body(struct bench *b)
@@ -267,8 +198,7 @@ static int few_body(struct bench *b)
 
 static void no_more_than_max_streams_are_served_at_once(void **state)
 {
-	(void)state;
-	run(echo, few_body, (struct ga_serve_options){ .max_streams = 3 });
+	run(state, echo, few_body, (struct ga_serve_options){ .max_streams = 3 });
 }
 
 static int left_open_body(struct bench *b)
@@ -277,7 +207,7 @@ static int left_open_body(struct bench *b)
 	char c;
 
 	for (int i = 0; i < 10; i++) {
-		EXPECT(ga_connect_tcp("127.0.0.1", b->port, SOON, &s[i]) == 0);
+		EXPECT(bench_connect(b, &s[i]) == 0);
 		EXPECT(ga_stream_write(s[i], "x", 1, SOON) == 0);
 		EXPECT(ga_stream_read(s[i], &c, 1, SOON) == 1);
 	}
@@ -289,87 +219,242 @@ static int left_open_body(struct bench *b)
 
 static void cancelling_a_server_cancels_and_joins_its_handlers(void **state)
 {
-	(void)state;
-	run(echo, left_open_body, (struct ga_serve_options){ 0 });
+	run(state, echo, left_open_body, (struct ga_serve_options){ 0 });
 }
 
-static int refused_body(struct bench *b)
+static bool may_read;
+
+static int echo_late(ga_stream *s, const void *arg)
 {
+	while (!may_read)
+		EXPECT(ga_sleep(GA_MILLISECONDS(1)) == 0);
+	return echo(s, arg);
+}
+
+static int late_body(struct bench *b)
+{
+	ga_future *writer;
 	ga_stream *s;
 
-	EXPECT(ga_connect_tcp("127.0.0.1", 1, SOON, &s) == -ECONNREFUSED);
-	EXPECT(ga_connect_tcp("no such host", 1, SOON, &s) == -EINVAL);
-	EXPECT(ga_connect_unix("/nonexistent/socket", SOON, &s) == -ENOENT);
-	EXPECT(ga_connect_tcp("localhost", b->port, SOON, &s) == 0);
+	may_read = false;
+	EXPECT(bench_connect(b, &s) == 0);
+	writer = ga_spawn(write_much, s);
+	EXPECT(ga_sleep(GA_MILLISECONDS(50)) == 0);
+	EXPECT(!ga_done(writer));
+	may_read = true;
+	EXPECT(ga_stream_read_exactly(s, received, MUCH, SOON) == 0);
+	EXPECT(ga_await(writer) == 0);
+	EXPECT(memcmp(received, sent, MUCH) == 0);
+	ga_release(writer);
 	ga_stream_close(s);
 	return 0;
 }
 
-static void connecting_says_why_it_failed_and_knows_localhost(void **state)
+static void a_writer_waits_for_a_reader_that_begins_late(void **state)
 {
-	(void)state;
-	run(echo, refused_body, (struct ga_serve_options){ 0 });
+	run(state, echo_late, late_body, (struct ga_serve_options){ 0 });
 }
 
-static int unix_body(struct bench *b)
+/* What is written comes back, so that nothing is on its way; then `data` is sent and has arrived. */
+static int send_and_arrive(ga_stream *s, const char *data)
 {
-	struct bench own = *b;
-	char path[] = "/tmp/test_stream_XXXXXX", socket_path[64], data[4];
-	ga_server *second;
-	ga_future *task;
+	char back[4];
+
+	EXPECT(ga_stream_write(s, "ping", 4, SOON) == 0);
+	EXPECT(ga_stream_read_exactly(s, back, 4, SOON) == 0);
+	EXPECT(ga_stream_write(s, data, strlen(data), SOON) == 0);
+	GA_AUTO ga_future *arrived = ga_ready_future(ga_stream_fd(s), false);
+	return ga_await_until(arrived, SOON);
+}
+
+static int past_body(struct bench *b)
+{
+	int64_t past = ga_now() - GA_SECONDS(1);
+	char data[8], *line;
 	ga_stream *s;
 
-	EXPECT(mkdtemp(path));
-	snprintf(socket_path, sizeof(socket_path), "%s/socket", path);
-	EXPECT(ga_listen_unix(socket_path, &own.server) == 0);
-	EXPECT(ga_server_port(own.server) == 0);
-	EXPECT(ga_listen_unix(socket_path, &second) == -EADDRINUSE);
-	task = ga_spawn(serving, &own);
-	EXPECT(ga_connect_unix(socket_path, SOON, &s) == 0);
-	EXPECT(ga_stream_write(s, "unix", 4, SOON) == 0);
-	EXPECT(ga_stream_read_exactly(s, data, 4, SOON) == 0 && !memcmp(data, "unix", 4));
+	EXPECT(bench_connect(b, &s) == 0);
+	EXPECT(send_and_arrive(s, "abcd\nef") == 0);
+	EXPECT(ga_stream_read(s, data, 2, past) == 2 && !memcmp(data, "ab", 2));
+	EXPECT(ga_stream_read_until(s, "\n", 8, past, &line) == 3 && !memcmp(line, "cd\n", 3));
+	EXPECT(ga_stream_read_exactly(s, data, 2, past) == 0 && !memcmp(data, "ef", 2));
+	EXPECT(ga_stream_read(s, data, 2, past) == -ETIMEDOUT);
+	EXPECT(ga_stream_write(s, "gh", 2, past) == 0);
+	EXPECT(ga_stream_read_exactly(s, data, 2, SOON) == 0 && !memcmp(data, "gh", 2));
 	ga_stream_close(s);
-	ga_cancel(task);
-	EXPECT(ga_await(task) == -ECANCELED);
-	ga_release(task);
-	ga_server_close(own.server);
-	EXPECT(access(socket_path, F_OK) < 0); /* removed at close */
-	EXPECT(rmdir(path) == 0);
 	return 0;
 }
 
-static void a_unix_socket_serves_and_leaves_no_file(void **state)
+static void what_is_there_is_had_though_the_deadline_has_passed(void **state)
 {
-	(void)state;
-	run(echo, unix_body, (struct ga_serve_options){ 0 });
+	run(state, echo, past_body, (struct ga_serve_options){ 0 });
 }
 
-static int bad_main(const void *arg)
+static int read_while_cancelled(const void *arg)
 {
+	ga_stream *s = (ga_stream *)(uintptr_t)arg;
+	char data[4];
+	int64_t n;
+
+	ga_cancel(ga_self());
+	n = ga_stream_read(s, data, 4, SOON);
+	EXPECT(n == 4 && !memcmp(data, "abcd", 4));
+	EXPECT(ga_stream_write(s, "efgh", 4, SOON) == 0);
+	EXPECT(ga_stream_read_exactly(s, data, 8, SOON) == -ECANCELED); /* it has to wait */
+	return 0;
+}
+
+static int cancelled_body(struct bench *b)
+{
+	ga_future *reader;
 	ga_stream *s;
-	ga_server *server;
-	char path[200];
 
-	(void)arg;
-	memset(path, 'x', sizeof(path) - 1);
-	path[sizeof(path) - 1] = '\0';
-	EXPECT(ga_stream_new(-1, &s) == -EBADF);
-	EXPECT(ga_server_new(-1, &server) == -EBADF);
-	EXPECT(ga_listen_tcp("not an address", 0, &server) == -EINVAL);
-	EXPECT(ga_listen_unix(path, &server) == -ENAMETOOLONG);
-	EXPECT(ga_connect_unix(path, SOON, &s) == -ENAMETOOLONG);
-	ga_stream_close(NULL);
-	ga_server_close(NULL);
+	EXPECT(bench_connect(b, &s) == 0);
+	EXPECT(send_and_arrive(s, "abcd") == 0);
+	reader = ga_spawn(read_while_cancelled, s);
+	EXPECT(ga_await(reader) == 0);
+	ga_release(reader);
+	ga_stream_close(s);
 	return 0;
 }
 
-static void bad_arguments_are_errors(void **state)
+static void what_is_there_is_had_by_a_cancelled_task_too(void **state)
 {
-	(void)state;
-	assert_int_equal(ga_run(bad_main, NULL), 0);
+	run(state, echo, cancelled_body, (struct ga_serve_options){ 0 });
 }
 
-/* One stream with data always ready must not keep another task from running. */
+/* Counts until the end, and only then answers. */
+static int count(ga_stream *s, const void *arg GA_UNUSED)
+{
+	char data[4096], answer[32];
+	int64_t n, total = 0;
+
+	while ((n = ga_stream_read(s, data, sizeof(data), SOON)) > 0)
+		total += n;
+	if (n < 0)
+		return (int)n;
+	return ga_stream_write(
+		s, answer, (size_t)snprintf(answer, sizeof(answer), "%lld", (long long)total), SOON);
+}
+
+static int half_body(struct bench *b)
+{
+	char data[32] = "";
+	ga_stream *s;
+
+	EXPECT(bench_connect(b, &s) == 0);
+	EXPECT(ga_stream_write(s, sent, 100000, SOON) == 0);
+	EXPECT(ga_stream_shutdown(s) == 0);
+	EXPECT(ga_stream_write(s, "more", 4, SOON) == -EPIPE);
+	EXPECT(ga_stream_read_exactly(s, data, 6, SOON) == 0 && strcmp(data, "100000") == 0);
+	EXPECT(ga_stream_read(s, data, 1, SOON) == 0);
+	EXPECT(ga_stream_read(s, data, 1, SOON) == 0); /* the end stays the end */
+	ga_stream_close(s);
+	return 0;
+}
+
+static void after_shutdown_the_other_direction_works_on(void **state)
+{
+	run(state, count, half_body, (struct ga_serve_options){ 0 });
+}
+
+static int leaves(ga_stream *s, const void *arg GA_UNUSED)
+{
+	return ga_stream_write(s, "bye", 3, SOON);
+}
+
+static int gone_body(struct bench *b)
+{
+	char data[4];
+	ga_stream *s;
+	int r = 0;
+
+	EXPECT(bench_connect(b, &s) == 0);
+	EXPECT(ga_stream_read_exactly(s, data, 3, SOON) == 0 && !memcmp(data, "bye", 3));
+	EXPECT(ga_stream_read(s, data, 1, SOON) == 0);
+	for (int i = 0; i < 1000 && r == 0; i++) { /* until the kernel has heard of it */
+		r = ga_stream_write(s, sent, 1000, SOON);
+		EXPECT(ga_sleep(GA_MILLISECONDS(1)) == 0);
+	}
+	EXPECT(r == -EPIPE || r == -ECONNRESET); /* and no SIGPIPE */
+	ga_stream_close(s);
+	return 0;
+}
+
+static void a_write_to_a_peer_that_has_gone_is_an_error_and_no_signal(void **state)
+{
+	run(state, leaves, gone_body, (struct ga_serve_options){ 0 });
+}
+
+static int writers_body(struct bench *b)
+{
+	ga_future *writer;
+	ga_stream *s;
+
+	EXPECT(bench_connect(b, &s) == 0);
+	writer = ga_spawn(write_much, s);
+	EXPECT(ga_sleep(GA_MILLISECONDS(20)) == 0);
+	EXPECT(ga_stream_write(s, "x", 1, SOON) == -EBUSY);
+	EXPECT(ga_cancel(writer));
+	EXPECT(ga_await(writer) == -ECANCELED);
+	ga_release(writer);
+	ga_stream_close(s);
+	return 0;
+}
+
+static void a_second_writer_is_refused_and_a_cancelled_one_ends(void **state)
+{
+	run(state, never_reads, writers_body, (struct ga_serve_options){ 0 });
+}
+
+/* Sizes around those of records and buffers, and those without a pattern. */
+static const size_t sizes[] = { 1,     0,     2,     4095,  4096,  4097,   16383,  16384, 16385,
+				32768, 65535, 65536, 65537, 81920, 131071, 300000, 7 };
+
+static int write_sizes(const void *arg)
+{
+	ga_stream *s = (ga_stream *)(uintptr_t)arg;
+	size_t at = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t half = sizes[i] / 3;
+
+		EXPECT(ga_stream_write_two(s, sent + at, half, sent + at + half, sizes[i] - half,
+					   SOON) == 0);
+		at += sizes[i];
+	}
+	return 0;
+}
+
+static int sizes_body(struct bench *b)
+{
+	size_t total = 0, at = 0;
+	ga_future *writer;
+	ga_stream *s;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		total += sizes[i];
+	EXPECT(bench_connect(b, &s) == 0);
+	writer = ga_spawn(write_sizes, s);
+	for (size_t size = 1; at < total; size = size * 7 % 50021) {
+		int64_t n = ga_stream_read(s, received + at, size < total - at ? size : total - at,
+					   SOON);
+
+		EXPECT(n > 0);
+		at += (size_t)n;
+	}
+	EXPECT(ga_await(writer) == 0);
+	EXPECT(memcmp(received, sent, total) == 0);
+	ga_release(writer);
+	ga_stream_close(s);
+	return 0;
+}
+
+static void bytes_of_any_sizes_arrive_in_their_order(void **state)
+{
+	run(state, echo, sizes_body, (struct ga_serve_options){ 0 });
+}
+
 static int tick(const void *arg)
 {
 	int *ticks = (int *)(uintptr_t)arg;
@@ -379,51 +464,103 @@ static int tick(const void *arg)
 	return 0;
 }
 
-static int pace_main(const void *arg)
+static int pace_body(struct bench *b)
 {
-	int fds[2], ticks = 0;
-	ga_future *task;
-	ga_stream *s, *peer;
-	char data[8];
+	ga_future *ticking, *writer;
+	int ticks = 0;
+	ga_stream *s;
 
-	(void)arg;
-	EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-	EXPECT(ga_stream_new(fds[0], &s) == 0 && ga_stream_new(fds[1], &peer) == 0);
-	task = ga_spawn(tick, &ticks);
-	for (int i = 0; i < 1000; i++) {
-		EXPECT(ga_stream_write(s, "12345678", 8, SOON) == 0);
-		EXPECT(ga_stream_read_exactly(peer, data, 8, SOON) == 0);
-	}
+	EXPECT(bench_connect(b, &s) == 0);
+	ticking = ga_spawn(tick, &ticks);
+	writer = ga_spawn(write_much, s);
+	EXPECT(ga_stream_read_exactly(s, received, MUCH, SOON) == 0);
 	EXPECT(ticks > 5);
-	ga_cancel(task);
-	ga_release(task);
+	ga_cancel(ticking);
+	EXPECT(ga_await(ticking) == 0);
+	EXPECT(ga_await(writer) == 0);
+	ga_release(writer);
+	ga_release(ticking);
 	ga_stream_close(s);
-	ga_stream_close(peer);
 	return 0;
 }
 
 static void a_busy_stream_lets_others_run(void **state)
 {
-	(void)state;
-	assert_int_equal(ga_run(pace_main, NULL), 0);
+	run(state, echo, pace_body, (struct ga_serve_options){ 0 });
 }
+
+static int small_body(struct bench *b)
+{
+	const struct ga_spawn_options small = { .stack_bytes = 16384 };
+	ga_future *task = ga_spawn_with(ping, b, &small);
+	int r = ga_await(task);
+
+	ga_release(task);
+	return r;
+}
+
+static void the_smallest_stacks_suffice(void **state)
+{
+	run(state, echo, small_body, (struct ga_serve_options){ .stack_bytes = 16384 });
+}
+
+static int rig_open(void **state GA_UNUSED)
+{
+	for (size_t i = 0; i < MUCH; i++)
+		sent[i] = (char)(i * 31 >> 3);
+	return tls_rig_open();
+}
+
+static int rig_close(void **state GA_UNUSED)
+{
+	return tls_rig_close();
+}
+
+struct case_of_all {
+	const char *name;
+	CMUnitTestFunction fn;
+};
+
+#define CASE_OF_ALL(fn)                                                                            \
+	{                                                                                          \
+#fn, fn                                                                            \
+	}
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read_by_lines_and_bytes),
-		cmocka_unit_test(a_stream_reads_and_writes_at_once_beyond_the_kernels_buffers),
-		cmocka_unit_test(a_deadline_ends_a_read_and_the_stream_works_on),
-		cmocka_unit_test(a_deadline_ends_a_write_to_a_peer_that_never_reads),
-		cmocka_unit_test(cancelling_a_reader_leaves_the_stream_whole),
-		cmocka_unit_test(two_hundred_connections_are_served_at_once),
-		cmocka_unit_test(no_more_than_max_streams_are_served_at_once),
-		cmocka_unit_test(cancelling_a_server_cancels_and_joins_its_handlers),
-		cmocka_unit_test(connecting_says_why_it_failed_and_knows_localhost),
-		cmocka_unit_test(a_unix_socket_serves_and_leaves_no_file),
-		cmocka_unit_test(bad_arguments_are_errors),
-		cmocka_unit_test(a_busy_stream_lets_others_run),
+	static const struct case_of_all cases[] = {
+		CASE_OF_ALL(what_is_written_is_read_by_lines_and_bytes),
+		CASE_OF_ALL(bytes_of_any_sizes_arrive_in_their_order),
+		CASE_OF_ALL(a_stream_reads_and_writes_at_once_beyond_the_kernels_buffers),
+		CASE_OF_ALL(a_writer_waits_for_a_reader_that_begins_late),
+		CASE_OF_ALL(a_deadline_ends_a_read_and_the_stream_works_on),
+		CASE_OF_ALL(a_deadline_ends_a_write_to_a_peer_that_never_reads),
+		CASE_OF_ALL(what_is_there_is_had_though_the_deadline_has_passed),
+		CASE_OF_ALL(what_is_there_is_had_by_a_cancelled_task_too),
+		CASE_OF_ALL(cancelling_a_reader_leaves_the_stream_whole),
+		CASE_OF_ALL(a_second_writer_is_refused_and_a_cancelled_one_ends),
+		CASE_OF_ALL(after_shutdown_the_other_direction_works_on),
+		CASE_OF_ALL(a_write_to_a_peer_that_has_gone_is_an_error_and_no_signal),
+		CASE_OF_ALL(a_busy_stream_lets_others_run),
+		CASE_OF_ALL(the_smallest_stacks_suffice),
+		CASE_OF_ALL(two_hundred_connections_are_served_at_once),
+		CASE_OF_ALL(no_more_than_max_streams_are_served_at_once),
+		CASE_OF_ALL(cancelling_a_server_cancels_and_joins_its_handlers),
 	};
+	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+	static const char *const over[] = { "over TCP: ", "over a Unix socket: ", "over TLS: " };
+	static enum transport transports[] = { OVER_TCP, OVER_UNIX, OVER_TLS };
+	static char names[TRANSPORTS][CASES][128];
+	struct CMUnitTest tests[TRANSPORTS * CASES] = { 0 };
 
-	return TAP_RUN(tests);
+	for (size_t i = 0; i < TRANSPORTS * CASES; i++) {
+		const struct case_of_all *c = &cases[i % CASES];
+
+		snprintf(names[i / CASES][i % CASES], sizeof(names[0][0]), "%s%s", over[i / CASES],
+			 c->name);
+		tests[i] = (struct CMUnitTest){ .name = names[i / CASES][i % CASES],
+						.test_func = c->fn,
+						.initial_state = &transports[i / CASES] };
+	}
+	return TAP_RUN_WITH(tests, rig_open, rig_close);
 }
