@@ -14,6 +14,8 @@ endif()
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
 
+include(CheckCCompilerFlag)
+
 add_library(gather_flags INTERFACE)
 
 target_compile_features(gather_flags INTERFACE c_std_17)
@@ -39,6 +41,14 @@ else()
 	target_compile_options(gather_flags INTERFACE
 		$<${hardened}:-fstack-protector-strong;-fstack-clash-protection;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
 	target_link_options(gather_flags INTERFACE $<${hardened}:LINKER:-z,relro,-z,now>)
+endif()
+
+# gcc clears and copies structures of some 100 bytes by `rep stos` and `rep movs`, whose start takes longer than the stores.
+check_c_compiler_flag(-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign GATHER_X86_STRATEGIES)
+if(GATHER_X86_STRATEGIES)
+	target_compile_options(gather_flags INTERFACE
+		"$<$<COMPILE_LANGUAGE:C>:-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign>"
+		"$<$<COMPILE_LANGUAGE:C>:-mmemcpy-strategy=vector_loop:1024:noalign,libcall:-1:noalign>")
 endif()
 
 if(GATHER_FAILPOINTS)

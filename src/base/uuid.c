@@ -1,23 +1,20 @@
 #include "uuid.h"
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
-static void store_big_endian(uint8_t *out, uint64_t value, int size)
+static void store_big_endian(uint8_t *out, uint64_t value)
 {
-	while (size-- > 0) {
-		out[size] = (uint8_t)value;
-		value >>= 8;
-	}
+	value = htobe64(value);
+	memcpy(out, &value, sizeof(value));
 }
 
 void uuid7_make(struct uuid *ret_uuid, uint64_t unix_ms, uint16_t rand_a, uint64_t rand_b)
 {
-	const uint16_t version = 7;
-	const uint64_t variant = 2;
+	const uint64_t version = 7, variant = 2;
 
-	store_big_endian(ret_uuid->b, unix_ms, 6);
-	store_big_endian(ret_uuid->b + 6, (uint64_t)(version << 12 | (rand_a & 0xfff)), 2);
-	store_big_endian(ret_uuid->b + 8, variant << 62 | (rand_b & UINT64_MAX >> 2), 8);
+	store_big_endian(ret_uuid->b, unix_ms << 16 | version << 12 | (rand_a & 0xfff));
+	store_big_endian(ret_uuid->b + 8, variant << 62 | (rand_b & UINT64_MAX >> 2));
 }
 
 static bool dash_before(int byte)

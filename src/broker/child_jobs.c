@@ -120,7 +120,7 @@ static struct span text_of(const struct bytes *b)
 	return b ? (struct span){ b->data, b->size } : (struct span){ 0 };
 }
 
-bool children_tell(struct broker *b, const struct job *job)
+static void tell_parent(struct broker *b, const struct job *job)
 {
 	uint64_t token = job->client & ~ATTEMPT_CLIENT;
 	const struct job *parent;
@@ -131,8 +131,6 @@ bool children_tell(struct broker *b, const struct job *job)
 					     .meta = text_of(job->meta),
 					     .body = text_of(job->body) } };
 
-	if (!(job->client & ATTEMPT_CLIENT))
-		return false;
 	if (job->error) {
 		end.child_end.code = span_of(job->error->code);
 		end.child_end.message = span_of(job->error->message);
@@ -146,5 +144,12 @@ bool children_tell(struct broker *b, const struct job *job)
 	parent = engine_attempt(b->engine, token);
 	if (parent)
 		dispatch_tell(b, parent->slot, &end);
+}
+
+bool children_tell(struct broker *b, const struct job *job)
+{
+	if (!(job->client & ATTEMPT_CLIENT))
+		return false;
+	tell_parent(b, job);
 	return true;
 }

@@ -444,6 +444,12 @@ static struct peer_name peer_at(struct broker *b, uint32_t slot)
 	return (struct peer_name){ slot, engine_worker_incarnation(b->engine, slot, NULL) };
 }
 
+static int send_cancel(struct broker *b, uint32_t slot, uint64_t token)
+{
+	return router_send(b->router, peer_at(b, slot),
+			   &(struct record){ .kind = RECORD_CANCEL, .ref = token });
+}
+
 void dispatch_job(struct broker *b, const struct job *job, struct span args, struct span inputs)
 {
 	const struct record record = { .kind = inputs.size ? RECORD_JOB_INPUTS : RECORD_JOB,
@@ -454,12 +460,11 @@ void dispatch_job(struct broker *b, const struct job *job, struct span args, str
 						.timeout_ms = job->profile->timeout_ms,
 						.args = args,
 						.inputs = inputs } };
-	const struct record cancel = { .kind = RECORD_CANCEL, .ref = job->token };
 	int r = router_send(b->router, peer_at(b, job->slot), &record);
 
 	/* What was asked for while its arguments or inputs were read. */
 	if (r == 0 && job->cancelling)
-		r = router_send(b->router, peer_at(b, job->slot), &cancel);
+		r = send_cancel(b, job->slot, job->token);
 	if (ack_place(job->slot) < b->ack_slots)
 		b->acks[ack_place(job->slot)].rides = true;
 	if (r == 0)
@@ -470,16 +475,21 @@ void dispatch_job(struct broker *b, const struct job *job, struct span args, str
 		ask_for_restart(peer_at(b, job->slot));
 }
 
-static void send_job(struct broker *b, const struct job *job, struct span args)
+static void send_webhook(struct broker *b, const struct job *job, struct span args)
 {
 	struct buf own = BUF_INIT;
 
+	dispatch_job(b, job, webhook_sign_call(b, args, &own), (struct span){ 0 });
+	buf_done(&own); /* what was sent was copied */
+}
+
+static void send_job(struct broker *b, const struct job *job, struct span args)
+{
 	FAILPOINT("broker.before_dispatch");
-	if (GA_UNLIKELY(job_options(b, job)->calls_webhook))
-		args = webhook_sign_call(b, args, &own);
-	if (!inputs_take(b, job, args))
+	if (GA_UNLIKELY(job->profile->options && job_options(b, job)->calls_webhook))
+		send_webhook(b, job, args);
+	else if (!inputs_take(b, job, args))
 		dispatch_job(b, job, args, (struct span){ 0 });
-	buf_done(&own); /* what was sent was copied; no call takes inputs */
 }
 
 void dispatch_tell(struct broker *b, uint32_t slot, const struct record *r)
@@ -575,14 +585,12 @@ static void tell_client(struct broker *b, struct job *job)
 
 static void act(struct broker *b, const struct action *a)
 {
-	const struct record cancel = { .kind = RECORD_CANCEL, .ref = a->token };
-
 	switch (a->kind) {
 	case ACTION_DISPATCH:
 		dispatch(b, a->job);
 		break;
 	case ACTION_CANCEL:
-		if (router_send(b->router, peer_at(b, a->slot), &cancel) < 0)
+		if (send_cancel(b, a->slot, a->token) < 0)
 			log_warning("can't tell worker %u to cancel a job", a->slot);
 		break;
 	case ACTION_ENDED:

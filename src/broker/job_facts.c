@@ -17,9 +17,9 @@ static int64_t wall_of(const struct broker *b, int64_t at)
 
 static void take_error(const struct job *job, struct job_facts *f)
 {
+	f->has_error = job->error;
 	if (!job->error)
 		return;
-	f->has_error = true;
 	f->error_signal = job->error->signal;
 	f->error_code = span_of(job->error->code);
 	f->error_message = span_of(job->error->message);

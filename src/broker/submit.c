@@ -78,7 +78,8 @@ static void fill(struct broker *b, const struct job_type *type, const struct job
 	if (!f->has_retries && (origin->waits || f->at_most_once))
 		s->retries.max = 0;
 	buf_clear(&b->options);
-	fields_options(f, durable, origin->waits, &b->options);
+	if (f->object || (durable && origin->waits))
+		fields_options(f, durable, origin->waits, &b->options);
 	s->options = (struct span){ buf_data(&b->options), buf_size(&b->options) };
 	set_times(b, f, s);
 }

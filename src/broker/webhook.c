@@ -158,7 +158,7 @@ static void put_call(struct broker *b, const struct job *job, struct span url, e
 static struct bytes *make_call(struct broker *b, const struct job *job)
 {
 	struct buf call = BUF_INIT;
-	const struct bytes *url = job_options(b, job)->webhook;
+	const struct bytes *url = job->profile->options ? job_options(b, job)->webhook : NULL;
 	struct bytes *made;
 
 	if (!url)

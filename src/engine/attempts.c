@@ -124,8 +124,8 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 /* The acknowledgement waits for what the result made of the job. */
 static void attempt_end(struct engine *e, struct job *job, enum job_state next, uint32_t retry_after_ms)
 {
-	const struct action ended = { ACTION_ENDED, job->slot, job->token, { job } };
-	uint64_t until;
+	uint32_t slot = job->slot;
+	uint64_t token = job->token;
 
 	if (next == JOB_READY)
 		job_move(e, job, next);
@@ -133,11 +133,7 @@ static void attempt_end(struct engine *e, struct job *job, enum job_state next, 
 		job_retry_later(e, job, retry_after_ms);
 	else
 		job_end(e, job, next);
-	until = job_is_durable(job) ? engine_pending(e) : 0;
-	if (until > 0)
-		action_withhold(e, &ended, until);
-	else
-		action_now(e, &ended);
+	action_push(e, ACTION_ENDED, slot, token, job);
 }
 
 void attempt_lost(struct engine *e, struct job *job)

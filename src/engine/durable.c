@@ -21,11 +21,6 @@ static bool is_held(const struct engine *e, const struct restored_job *r);
 static int restored_place(struct engine *e, struct job *job, const struct submission *s,
 			  const struct restored_job *r);
 
-bool job_is_durable(const struct job *job)
-{
-	return job->profile->durability != DURABILITY_MEMORY;
-}
-
 void job_changed(struct engine *e, struct job *job, bool sync)
 {
 	if (GA_LIKELY(!job_is_durable(job)))

@@ -115,35 +115,34 @@ int64_t engine_next_due(const struct engine *e)
 	return MIN(due, heap_next_due(&e->expiries));
 }
 
-int engine_submit(struct engine *e, const struct submission *submission, struct job **ret_job)
+int engine_submit(struct engine *e, struct submission *s, struct job **ret_job)
 {
-	struct submission s = *submission;
 	struct client *client = NULL;
 	struct job *job;
-	int r = submission_complete(e, &s);
+	int r = submission_complete(e, s);
 
-	if (r == 0 && s.group)
-		r = group_place_check(s.group, s.member);
-	if (r == 0 && (s.key.size > 0 || s.unique_key.size > 0))
-		r = key_find(e, &s, ret_job);
+	if (r == 0 && s->group)
+		r = group_place_check(s->group, s->member);
+	if (r == 0 && (s->key.size > 0 || s->unique_key.size > 0))
+		r = key_find(e, s, ret_job);
 	if (r == 0)
-		r = admit(e, &s);
-	if (r == 0 && s.durability != DURABILITY_MEMORY)
+		r = admit(e, s);
+	if (r == 0 && s->durability != DURABILITY_MEMORY)
 		r = changes_reserve(e);
-	if (r == 0 && s.key.size > 0)
+	if (r == 0 && s->key.size > 0)
 		r = actions_reserve(e, 1);
-	if (r == 0 && GA_UNLIKELY(s.client & ATTEMPT_CLIENT))
-		r = children_admit(e, &s);
-	if (r == 0 && s.client != 0)
-		r = client_acquire(e, s.client, &client);
+	if (r == 0 && GA_UNLIKELY(s->client & ATTEMPT_CLIENT))
+		r = children_admit(e, s);
+	if (r == 0 && s->client != 0)
+		r = client_acquire(e, s->client, &client);
 	if (r == 0)
-		r = job_new(e, &s, e->next_sequence, &job);
+		r = job_new(e, s, e->next_sequence, &job);
 	if (r != 0)
 		return r;
 	if (client)
 		client_adopt(e, client, job);
-	if (s.group)
-		group_adopt(e, s.group, s.member, job->sequence);
+	if (s->group)
+		group_adopt(e, s->group, s->member, job->sequence);
 	e->counts.submitted++;
 	e->counts.args_bytes += bytes_weight(job->args);
 	job_changed(e, job, true);
@@ -151,7 +150,7 @@ int engine_submit(struct engine *e, const struct submission *submission, struct 
 		job_move(e, job, JOB_ACCEPTED);
 		actions_push(e, ACTION_PROCEED, job);
 	} else {
-		job_start(e, job, s.due, s.blocked);
+		job_start(e, job, s->due, s->blocked);
 	}
 	*ret_job = job;
 	return 0;
@@ -382,16 +381,15 @@ static int withheld_grow(struct engine *e, size_t more)
 }
 
 /* What is withheld has its place among the actions already, so that letting it go can't fail. */
-int actions_reserve(struct engine *e, size_t more)
+static int actions_grow(struct engine *e, size_t more)
 {
 	size_t wanted = e->action_count + e->withheld_count + more;
 	size_t size = MAX(e->action_size * 2, (size_t)64);
 	struct action *actions;
 
-	assert(!e->handed_out || e->action_count == 0); /* no event between engine_run() and engine_reap() */
-	if (GA_UNLIKELY(e->withheld_count + more > e->withheld_size) && withheld_grow(e, more) < 0)
+	if (e->withheld_count + more > e->withheld_size && withheld_grow(e, more) < 0)
 		return -ENOMEM;
-	if (GA_LIKELY(wanted <= e->action_size))
+	if (wanted <= e->action_size)
 		return 0;
 	size = MAX(size, wanted);
 	actions = reallocarray(e->actions, size, sizeof(*actions));
@@ -400,6 +398,15 @@ int actions_reserve(struct engine *e, size_t more)
 	e->actions = actions;
 	e->action_size = size;
 	return 0;
+}
+
+int actions_reserve(struct engine *e, size_t more)
+{
+	assert(!e->handed_out || e->action_count == 0); /* no event between engine_run() and engine_reap() */
+	if (GA_LIKELY(e->withheld_count + more <= e->withheld_size &&
+		      e->action_count + e->withheld_count + more <= e->action_size))
+		return 0;
+	return actions_grow(e, more);
 }
 
 void actions_reserve_or_abort(struct engine *e, size_t more)
@@ -414,20 +421,28 @@ void action_now(struct engine *e, const struct action *a)
 	e->actions[e->action_count++] = *a;
 }
 
-void actions_push(struct engine *e, enum action_kind kind, struct job *job)
+/* Built in its place: read back at once by wider loads than it was written with, it would stall them. */
+void action_push(struct engine *e, enum action_kind kind, uint32_t slot, uint64_t token, struct job *job)
 {
-	const struct action a = { .kind = kind, .slot = job->slot, .token = job->token, .job = job };
 	uint64_t until = job_is_durable(job) ? engine_pending(e) : 0;
 
-	if (until > 0)
-		action_withhold(e, &a, until);
-	else
-		action_now(e, &a);
+	if (GA_UNLIKELY(until > 0)) {
+		action_withhold(e, &(struct action){ kind, slot, token, { job } }, until);
+		return;
+	}
+	assert(e->action_count < e->action_size);
+	e->actions[e->action_count++] = (struct action){ kind, slot, token, { job } };
+}
+
+void actions_push(struct engine *e, enum action_kind kind, struct job *job)
+{
+	action_push(e, kind, job->slot, job->token, job);
 }
 
 void action_push_group(struct engine *e, struct group *group)
 {
 	const struct action a = { .kind = ACTION_GROUP_FINISHED, .group = group };
+
 	uint64_t until = group->durability != DURABILITY_MEMORY ? engine_pending(e) : 0;
 
 	if (until > 0)

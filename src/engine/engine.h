@@ -43,12 +43,12 @@ void engine_advance(struct engine *e, int64_t now, int64_t now_wall);
 int64_t engine_next_due(const struct engine *e); /* when engine_advance() has to be called next, or INT64_MAX */
 
 /* ---- jobs ---- */
-/* Accept a job: 0. Or 1: it is a job that there is already, by its key (same payload) or its unique key, and
+/* Accept a job, which is completed with the defaults: 0. Or 1: it is a job that there is already, by its key (same payload) or its unique key, and
  * *ret_job is that one. -ENOTUNIQ: the key was used with another payload (*ret_job is that job); -ENOBUFS: max_jobs
  * reached; -EDQUOT: max_args_bytes; -ENOSPC: it names one queue or limit key too many; -EAGAIN: its queue or limit key
  * has max_pending jobs; -EINVAL: priority, class, durability or the queue's name is none; -ENOMEM. Then nothing changed.
  * A durable job with an idempotency key is ACCEPTED until its first change is committed or refused. */
-int engine_submit(struct engine *e, const struct submission *s, struct job **ret_job) GA_MUST_CHECK;
+int engine_submit(struct engine *e, struct submission *s, struct job **ret_job) GA_MUST_CHECK;
 /* A job by id. -ENOENT: never existed; -ESTALE: of an earlier broker, lost with it; -EIDRM: finished and no longer
  * kept; -ENODATA: durable and not here: ask the store. */
 int engine_find(struct engine *e, const struct uuid *id, struct job **ret_job) GA_MUST_CHECK;

@@ -46,7 +46,10 @@ struct withheld_action {
 	struct action action;
 	uint64_t until; /* this batch is committed */
 };
-bool job_is_durable(const struct job *job);
+static inline bool job_is_durable(const struct job *job)
+{
+	return job->profile->durability != DURABILITY_MEMORY;
+}
 /* A durable job is to be saved as it is at the end of the turn. Before what tells of the change is pushed. */
 void job_changed(struct engine *e, struct job *job, bool sync);
 int changes_reserve(struct engine *e) GA_MUST_CHECK; /* room for one more; else job_changed() aborts */
@@ -122,7 +125,9 @@ void wall_advance(struct engine *e, int64_t now, int64_t now_wall);
 /* Room for so many more actions, withheld or not. */
 int actions_reserve(struct engine *e, size_t more) GA_MUST_CHECK;
 void actions_reserve_or_abort(struct engine *e, size_t more);
-/* At once, or withheld until what happened to the durable job is committed. */
+/* At once, or withheld until what happened to what is durable is committed. */
+void action_push(struct engine *e, enum action_kind kind, uint32_t slot, uint64_t token,
+		 struct job *job);
 void actions_push(struct engine *e, enum action_kind kind, struct job *job);
 void action_push_group(struct engine *e, struct group *group);
 void action_now(struct engine *e, const struct action *a);

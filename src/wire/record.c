@@ -420,7 +420,6 @@ int record_next(struct span *input, struct record *ret_record, const char **ret_
 {
 	const char *p = input->data, *why = check_header(p, input->size);
 	const struct layout *layout;
-	struct record r = { 0 };
 	size_t size;
 
 	if (why) {
@@ -431,18 +430,16 @@ int record_next(struct span *input, struct record *ret_record, const char **ret_
 		return 0;
 	size = get_size(p);
 	layout = layout_of((uint8_t)p[2]);
-	r.kind = (enum record_kind)p[2];
-	r.ref = get64(p + 8);
-	why = get_runs(layout, &r, p, size);
+	*ret_record = (struct record){ .kind = (enum record_kind)p[2], .ref = get64(p + 8) };
+	why = get_runs(layout, ret_record, p, size);
 	if (!why)
-		why = layout->get(&r, p + RECORD_HEADER_SIZE, (uint8_t)p[3]);
+		why = layout->get(ret_record, p + RECORD_HEADER_SIZE, (uint8_t)p[3]);
 	if (why) {
 		*ret_why = why;
 		return -EPROTO;
 	}
 	input->data += size;
 	input->size -= size;
-	*ret_record = r;
 	return 1;
 }
 

@@ -126,7 +126,7 @@ int record_put(struct buf *out, const struct record *r) GA_MUST_CHECK;
 /* Bytes that record_put() will append. */
 size_t record_size(const struct record *r);
 /* Take the first record off `input`. 1: got it; 0: incomplete, more bytes are needed; -EPROTO: not a record (`ret_why` says
- * what was wrong and what would be right, a literal). */
+ * what was wrong and what would be right, a literal; *ret_record may be half filled). */
 int record_next(struct span *input, struct record *ret_record, const char **ret_why) GA_MUST_CHECK;
 /* How many bytes of these whole records, as record_put() wrote them, make the next message: at most PACK_MAX, or the first
  * record alone. */
