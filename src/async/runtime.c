@@ -4,6 +4,7 @@
 #include "runtime.h"
 #include "executor.h"
 #include "fiber.h"
+#include "process_parts.h"
 #include "signals.h"
 #include "task.h"
 #include <errno.h>
@@ -46,6 +47,7 @@ int runtime_new(const struct stacks_options *options, struct runtime **ret_runti
 	rt->loop = l;
 	list_init(&rt->tasks);
 	slab_init(&rt->small, RUNTIME_SMALL_BYTES);
+	list_init(&rt->processes);
 	r = stacks_new(options, &rt->stacks);
 	if (r >= 0)
 		r = overflow_watch(rt->stacks);
@@ -75,6 +77,7 @@ int runtime_close(struct runtime *rt)
 			return -EDEADLK;
 	}
 	executor_close(rt);
+	processes_close(rt);
 	make_left_calls(rt);
 	return 0;
 }

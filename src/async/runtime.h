@@ -30,6 +30,8 @@ struct runtime {
 	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
 	struct executor *executor; /* NULL: not used yet */
 	struct signals *signals;   /* NULL: not used yet */
+	struct list processes;     /* that aren't reaped */
+	bool processes_closed;     /* none can be started any more */
 	/* For whom the loop's thread works now, as the loop's owner sees it, or NULL: a task takes over at its spawn what
 	 * stands here, and it stands here again whenever the task runs. Another thread may move it elsewhere. */
 	_Atomic uint64_t *_Atomic account;
