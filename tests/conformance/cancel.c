@@ -171,7 +171,7 @@ static int ignore_thrice(const void *unused GA_UNUSED)
 	return ga_sleep(GA_SECONDS(1)) == 0 ? 11 : -EIO;
 }
 
-CASE(level, "spec", "cancel: ignored, it is said again at each suspension until it is taken back")
+CASE_LEVEL(level, "spec", "cancel: ignored, it is said again at each suspension until it is taken back")
 {
 	int64_t start = ga_now();
 	GA_AUTO ga_future *t = ga_spawn(ignore_thrice, NULL);
@@ -192,8 +192,8 @@ static int take_back_one_of_two(const void *unused GA_UNUSED)
 	return ga_sleep(0) == 0 ? 12 : -EIO;
 }
 
-CASE(counted, "spec, asyncio-task#asyncio.Task.uncancel",
-     "uncancel: takes one request back and returns how many are left")
+CASE_LEVEL(counted, "spec, asyncio-task#asyncio.Task.uncancel",
+	   "uncancel: takes one request back and returns how many are left")
 {
 	GA_AUTO ga_future *t = ga_spawn(take_back_one_of_two, NULL);
 
@@ -232,7 +232,7 @@ CASE(cancelling_futures, "asyncio-task#asyncio.Task.cancelling",
 	return 0;
 }
 
-CASE(each_reaches, "spec", "cancel: a newer one reaches again what is awaited")
+CASE_LEVEL(each_reaches, "spec", "cancel: a newer one reaches again what is awaited")
 {
 	ga_future *inner = ga_spawn(take_back_one_of_two, NULL), *outer = ga_spawn(await_it, &inner);
 
@@ -293,8 +293,8 @@ CASE(ring, "libgather", "cancel: goes once round a ring of tasks that wait for e
 	return 0;
 }
 
-CASE(starves_none, "libgather",
-     "cancel: a task that ignores it and goes on suspending lets the others run")
+CASE_LEVEL(starves_none, "libgather",
+	   "cancel: a task that ignores it and goes on suspending lets the others run")
 {
 	GA_AUTO ga_future *other = ga_spawn(count_body, NULL);
 	int turns = 0;

@@ -10,13 +10,14 @@
 
 #define DEFAULT_SEEDS 200
 #define REAL_SHARE 10    /* one seed in so many for cases in real time */
+#define EDGE_SHARE 10    /* one in so many with cancels as edges, too */
 #define CASE_SECONDS 60u /* for all seeds of a case */
 
 static struct conform_case *first, **last = &first;
 static char failure[512], note[256], now_running[256];
 
 static bool run_case(const struct conform_case *c, unsigned seeds);
-static bool run_once(const struct conform_case *c, uint64_t seed);
+static bool run_once(const struct conform_case *c, uint64_t seed, bool edge);
 static void on_alarm(int signal);
 
 void conform_add(struct conform_case *c)
@@ -76,22 +77,25 @@ int main(void)
 
 static bool run_case(const struct conform_case *c, unsigned seeds)
 {
-	unsigned times = c->kind == KIND_ANY_ORDER ? seeds
-			 : c->kind == KIND_REAL    ? seeds / REAL_SHARE
-						   : 0;
+	const bool seeded = c->kind <= KIND_EDGE;
+	const unsigned times = seeded ? seeds : c->kind == KIND_REAL ? seeds / REAL_SHARE : 0;
 	bool ok = true;
 
 	failure[0] = note[0] = '\0';
 	alarm(CASE_SECONDS);
 	for (uint64_t seed = 0; ok && seed <= times; seed++) /* 0: in order of arrival */
-		ok = run_once(c, seed);
+		ok = run_once(c, seed, c->kind == KIND_EDGE);
+	for (uint64_t seed = 0; ok && c->kind == KIND_ANY_ORDER && seed <= times / EDGE_SHARE; seed++)
+		ok = run_once(c, seed, true);
 	alarm(0);
 	return ok;
 }
 
-static bool run_once(const struct conform_case *c, uint64_t seed)
+static bool run_once(const struct conform_case *c, uint64_t seed, bool edge)
 {
-	const struct ga_run_options options = { .seed = seed, .virtual_time = c->kind != KIND_REAL };
+	const struct ga_run_options options = { .seed = seed,
+						.edge_cancel = edge,
+						.virtual_time = c->kind != KIND_REAL };
 	size_t used;
 	int r;
 
@@ -103,7 +107,8 @@ static bool run_once(const struct conform_case *c, uint64_t seed)
 	if (!failure[0])
 		snprintf(failure, sizeof(failure), "its main returned %d", r);
 	used = strlen(failure);
-	snprintf(failure + used, sizeof(failure) - used, ", seed %u", (unsigned)seed);
+	snprintf(failure + used, sizeof(failure) - used, ", seed %u%s", (unsigned)seed,
+		 edge ? ", cancels are edges" : "");
 	return false;
 }
 

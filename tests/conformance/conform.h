@@ -13,7 +13,8 @@
  *
  * A case is the main coroutine of a program of its own. It runs in virtual time (which passes only when all wait), once in
  * order of arrival and once for each seed of the scheduler, so it may not count turns: settle() lets all others go as far as
- * they can. Cases with FIFO in their kind are about that order, and run in it alone; CASE_REAL: the clock is real, for
+ * they can. It holds whether cancels are levels or edges, and is tried under both; CASE_LEVEL and CASE_EDGE are about one of
+ * the two. Cases with FIFO in their kind are about that order, and run in it alone; CASE_REAL: the clock is real, for
  * threads and sockets; CASE_BARE: an ordinary function, outside of any loop; CASE_CHILD: one that makes a child process end.
  * CONFORM_SEEDS: how many (default 200, and a tenth of it in real time); CONFORM_ONLY: the cases with that text in their
  * names; CONFORM_CHILDREN=0: no child is made to end, for valgrind, which takes half a minute to bury one.
@@ -23,7 +24,15 @@
 #include <gather/async.h>
 #include <stdio.h>
 
-enum case_kind { KIND_ANY_ORDER, KIND_FIFO, KIND_REAL, KIND_BARE, KIND_CHILD };
+enum case_kind {
+	KIND_ANY_ORDER,
+	KIND_LEVEL,
+	KIND_EDGE,
+	KIND_FIFO,
+	KIND_REAL,
+	KIND_BARE,
+	KIND_CHILD
+};
 
 struct conform_case {
 	const char *name, *source;
@@ -47,6 +56,8 @@ void conform_note(const char *text); /* shown as a comment below the case that r
 	static int id(const void *unused GA_UNUSED)
 
 #define CASE(id, source, name) CASE_OF(id, source, name, KIND_ANY_ORDER)
+#define CASE_LEVEL(id, source, name) CASE_OF(id, source, name, KIND_LEVEL)
+#define CASE_EDGE(id, source, name) CASE_OF(id, source, name, KIND_EDGE)
 #define CASE_FIFO(id, source, name) CASE_OF(id, source, name, KIND_FIFO)
 #define CASE_REAL(id, source, name) CASE_OF(id, source, name, KIND_REAL)
 #define CASE_BARE(id, source, name) CASE_OF(id, source, name, KIND_BARE)
