@@ -2,6 +2,7 @@
  * task.c — spawning, running, parking and ending tasks.
  */
 #include "task.h"
+#include "failures.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@ static void task_free(struct ga_future *f);
 
 static const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
 
-static inline bool is_task(const ga_future *f);
 static inline uint64_t account_read(struct runtime *rt);
 static void task_move(struct task *t, enum task_state to);
 static struct task *task_take(struct runtime *rt);
@@ -58,12 +58,16 @@ ga_future *ga_self(void)
 
 const char *ga_task_name(const ga_future *task)
 {
-	return is_task(task) ? container_of(task, const struct task, future)->name : "";
+	const struct task *t = task_of(task);
+
+	return t ? t->name : "";
 }
 
 const char *ga_task_site(const ga_future *task)
 {
-	return is_task(task) ? container_of(task, const struct task, future)->site : "";
+	const struct task *t = task_of(task);
+
+	return t ? t->site : "";
 }
 
 size_t ga_all_tasks(ga_future *ret_tasks[], size_t max)
@@ -92,7 +96,14 @@ int ga_uncancel(void)
 
 int ga_cancelling(const ga_future *future)
 {
-	return is_task(future) ? (int)container_of(future, const struct task, future)->cancels : 0;
+	const struct task *t = task_of(future);
+
+	return t ? (int)t->cancels : 0;
+}
+
+struct task *task_of(const struct ga_future *f)
+{
+	return f && f->ops == &task_ops ? container_of(f, struct task, future) : NULL;
 }
 
 bool task_is_turn(const struct loop_call *c)
@@ -172,11 +183,6 @@ static enum park_answer undo(struct park *p, int result)
 	return answer;
 }
 
-static inline bool is_task(const ga_future *f)
-{
-	return f && f->ops == &task_ops;
-}
-
 /* The one writer of a task's state. */
 static void task_move(struct task *t, enum task_state to)
 {
@@ -217,6 +223,7 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	t->fiber = NULL;
 	t->park = NULL;
 	t->scopes = NULL;
+	t->failures = NULL;
 	t->fired = 0;
 	t->shields = 0;
 	t->state = TASK_NEW;
@@ -321,6 +328,7 @@ static void task_free(struct ga_future *f)
 	struct task *t = container_of(f, struct task, future);
 	struct runtime *rt = runtime_current();
 
+	failures_unref(t->failures);
 	if (!rt || rt->spare_count == SPARE_TASKS) {
 		free(t);
 		return;

@@ -20,11 +20,12 @@ struct task {
 	struct loop_call turn; /* starts it, or goes on with it */
 	ga_coroutine_fn fn;
 	const void *arg;
-	const char *name, *site; /* never NULL */
-	uint64_t account;        /* of runtime.account, when it was spawned */
-	struct fiber *fiber;     /* NULL before the first run and after the end */
-	struct park *park;       /* while PARKED or READY */
-	struct scope *scopes;    /* innermost first */
+	const char *name, *site;   /* never NULL */
+	uint64_t account;          /* of runtime.account, when it was spawned */
+	struct fiber *fiber;       /* NULL before the first run and after the end */
+	struct park *park;         /* while PARKED or READY */
+	struct scope *scopes;      /* innermost first */
+	struct failures *failures; /* of its last group, or NULL */
 	uint32_t stack_bytes;
 	uint32_t cancels; /* requests not taken back */
 	uint32_t fired; /* scopes that have fired and not been left, but for those that a shield hides */
@@ -50,6 +51,8 @@ void task_request_cancel(struct task *t);
 uint32_t task_take_back_cancel(struct task *t);
 /* A reason to cancel has come: tell the operation that the task is parked in, if it is. */
 void task_interrupt(struct task *t);
+/* The task that a future is, or NULL. */
+struct task *task_of(const struct ga_future *f);
 /* Whether a call of the loop starts a task or goes on with it. */
 bool task_is_turn(const struct loop_call *c);
 /* The running task of this thread, or NULL. */
