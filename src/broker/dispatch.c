@@ -277,11 +277,9 @@ static void on_result(struct broker *b, struct peer_name from, const struct reco
 		ask_for_restart(from);
 		return;
 	}
-	if (error == -ESTALE) {
+	if (error == -ESTALE)
 		log_debug("worker %u: a result of attempt %llx, which is not its own any more",
 			  from.slot, (unsigned long long)r->ref);
-		acknowledge(b, from, r->ref);
-	}
 }
 
 /*

@@ -10,12 +10,6 @@ static void answer(struct lookup *l, const struct found *found)
 	l->fn(l, found);
 }
 
-/* What was told of it waits for a commit. */
-static bool is_unsafe(const struct job *job)
-{
-	return job->profile->durability != DURABILITY_MEMORY && (job->changed || job->pins > 0);
-}
-
 void lookup_start(struct broker *b, struct lookup *l, const struct uuid *id, lookup_fn fn)
 {
 	struct found found = { 0 };
@@ -24,7 +18,7 @@ void lookup_start(struct broker *b, struct lookup *l, const struct uuid *id, loo
 	found.error = engine_find(broker_engine(b), id, &found.job);
 	if (found.error == -ENODATA && !b->store)
 		found.error = -ENOENT;
-	if (found.error == -ENODATA || (found.error == 0 && is_unsafe(found.job)))
+	if (found.error == -ENODATA || (found.error == 0 && !engine_job_is_safe(b->engine, found.job)))
 		keep_hold(b, &l->hold, on_safe);
 	else
 		answer(l, &found);

@@ -13,6 +13,7 @@ struct findings {
 };
 
 static uint64_t token_next(struct engine *e);
+static int result_stale(struct engine *e, uint32_t slot, uint64_t token);
 static enum job_state verdict(const struct job *job, const struct attempt_result *r);
 static int findings_collect(const struct job *job, const struct attempt_result *r,
 			    enum job_state next, struct findings *ret_findings);
@@ -96,10 +97,8 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 	if (!job)
 		job = attempt_find_earlier(e, r->token);
 #endif
-	if (!job) {
-		e->counts.stale_results++;
-		return -ESTALE;
-	}
+	if (!job)
+		return result_stale(e, slot, r->token);
 	next = verdict(job, r);
 	if (actions_reserve(e, 2) < 0 || findings_collect(job, r, next, &findings) < 0)
 		return -ENOMEM;
@@ -119,6 +118,22 @@ int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *
 		job->suspect = job->alone = false;
 	attempt_end(e, job, next, r->retry_after_ms);
 	return 0;
+}
+
+/* It may have been said before: what the first one made of the job has to be safe first. */
+static int result_stale(struct engine *e, uint32_t slot, uint64_t token)
+{
+	const struct action ended = { .kind = ACTION_ENDED, .slot = slot, .token = token };
+	uint64_t until = engine_pending(e);
+
+	if (actions_reserve(e, 1) < 0)
+		return -ENOMEM;
+	e->counts.stale_results++;
+	if (until > 0)
+		action_withhold(e, &ended, until);
+	else
+		action_now(e, &ended);
+	return -ESTALE;
 }
 
 /* The acknowledgement waits for what the result made of the job. */

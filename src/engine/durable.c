@@ -101,6 +101,18 @@ uint64_t engine_pending(const struct engine *e)
 	return e->sealed > e->committed ? e->sealed : 0;
 }
 
+bool engine_job_is_safe(const struct engine *e, const struct job *job)
+{
+	uint64_t under_way = e->sealed + e->unsealed - e->committed;
+	uint8_t behind = (uint8_t)(job->batch - (uint8_t)e->committed);
+
+	if (!job_is_durable(job))
+		return true;
+	/* With many under way, a number of eight bits tells nothing. */
+	return !job->changed && job->pins == 0 && under_way <= UINT8_MAX &&
+	       (behind == 0 || behind > under_way);
+}
+
 void action_withhold(struct engine *e, const struct action *a, uint64_t until)
 {
 	if (action_job(a))
@@ -201,6 +213,7 @@ static void change_done(struct engine *e)
 		return;
 	job->stored = true;
 	job->changed = job->sync = false;
+	job->batch = (uint8_t)(e->sealed + 1);
 	notes_trim(job);
 	e->unsealed = true;
 	unpin(job);

@@ -85,7 +85,7 @@ const char *job_queue_name(const struct job *job);
 enum action_kind {
 	ACTION_DISPATCH, /* send job (attempt job->token) to worker `slot` */
 	ACTION_CANCEL,   /* tell worker `slot` to cancel `token` */
-	ACTION_ENDED, /* the result of attempt `token` from worker `slot` is safe: acknowledge it */
+	ACTION_ENDED, /* the result of attempt `token` from worker `slot` is safe: acknowledge it; job NULL: it was stale */
 	ACTION_FINISHED, /* the job is in a final state: tell who waits for it */
 	ACTION_RETRYING, /* the job failed and waits for its next attempt */
 	ACTION_REFUSED, /* the job's first save was refused, and it leaves: tell who waits for it */

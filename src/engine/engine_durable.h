@@ -21,6 +21,9 @@ uint64_t engine_seal(struct engine *e);
 /* The batch that what happened up to now waits for: its number, sealed or to be sealed; 0: nothing is waited for.
  * Answers that must not come before the commit wait for it. */
 uint64_t engine_pending(const struct engine *e);
+/* Whether all that is seen of the job is committed, or needn't be; false, too, where that isn't known: what waits for
+ * engine_pending() is safe. */
+bool engine_job_is_safe(const struct engine *e, const struct job *job);
 /* A job's first save was refused: it leaves as if it had never been; ACTION_REFUSED tells of it. To be called before
  * engine_committed() of its batch. Members of a group: the whole group is refused. */
 void engine_refused(struct engine *e, struct job *job);

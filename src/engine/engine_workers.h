@@ -52,8 +52,8 @@ struct attempt_result {
 	struct span body;
 };
 /* 0: an ACTION_ENDED with its token says when it may be acknowledged. -ESTALE: not a current attempt of this slot's
- * (late, double, foreign): ignored and counted; acknowledge it at once. -ENOMEM: nothing changed, the attempt still
- * runs: don't acknowledge it. */
+ * (late, double, foreign): ignored and counted; such an action tells, too, when to acknowledge it. -ENOMEM: nothing
+ * changed, the attempt still runs: don't acknowledge it. */
 int engine_result(struct engine *e, uint32_t slot, const struct attempt_result *r) GA_MUST_CHECK;
 struct attempt_progress {
 	uint64_t token;

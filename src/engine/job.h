@@ -128,7 +128,8 @@ struct job {
 	bool deadline_wall : 1; /* so does its deadline */
 	bool sent : 1;          /* RUNNING: it was handed out, so that it may have begun */
 	bool suspect : 1; /* it may take its worker along, and runs in the sacrificial one only: suspects.c */
-	bool alone : 1;      /* a suspect that runs there with nobody else */
+	bool alone : 1; /* a suspect that runs there with nobody else */
+	uint8_t batch; /* the engine's: low bits of the number of the last one that it was saved in */
 	uint16_t pins;       /* changes and withheld actions that name it */
 	uint32_t elapsed_us; /* of the last attempt, as its worker says */
 

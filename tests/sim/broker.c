@@ -267,14 +267,18 @@ static void acknowledge(struct world *w, const struct action *a)
 {
 	const struct model_worker *to = model_worker(&w->m, a->slot);
 	const struct hand *h = hand_at(w, a->slot);
-	const struct row *row = disk_view(&w->disk, a->job->sequence, w->disk.told);
 	const struct errand *e = hand_errand(h, a->token);
+	uint64_t name = a->job ? a->job->sequence : e ? e->job.sequence : 0;
+	const struct row *row = disk_view(&w->disk, name, w->disk.told);
 
-	if (e && e->result.outcome != OUTCOME_RETURNED && a->job->profile->durability)
+	if (!a->job && (a->slot != hand_slot(w, h) || !e || e->stage != STAGE_DONE))
+		return; /* nobody there has said so */
+	if (e && e->result.outcome != OUTCOME_RETURNED &&
+	    (row || (a->job && a->job->profile->durability)))
 		MODEL_EXPECT(&w->m,
 			     row && (row->job.state != JOB_RUNNING || row->job.token != a->token),
 			     "the result of job %llu is acknowledged and isn't safe",
-			     (unsigned long long)a->job->sequence);
+			     (unsigned long long)name);
 	if (to->joined)
 		mail_post(&hand_at(w, a->slot)->inbox, &(struct letter){ .kind = LETTER_ACK,
 									 .incarnation = to->incarnation,
@@ -436,10 +440,8 @@ static void on_result(struct world *w, const struct letter *l)
 		     (unsigned long long)l->token, r);
 	if (job)
 		model_result(&w->m, job, &l->result);
-	else if (model_worker(&w->m, l->slot)->incarnation == l->incarnation)
-		mail_post(&hand_at(w, l->slot)->inbox, &(struct letter){ .kind = LETTER_ACK,
-									 .incarnation = l->incarnation,
-									 .token = l->token });
+	else
+		model_promise_stale(&w->m, l->slot, l->token);
 }
 
 /* What it said before it died may still be under way; all, some or none of it is heard. */

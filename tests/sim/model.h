@@ -112,6 +112,8 @@ void model_retry(struct model *m, struct model_job *job);
 void model_deliver(struct model *m, struct model_job *job);
 void model_client_gone(struct model *m, uint64_t client);
 void model_result(struct model *m, struct model_job *job, const struct attempt_result *r);
+void model_promise_stale(struct model *m, uint32_t slot,
+			 uint64_t token); /* the result of an attempt that isn't */
 void model_started(struct model *m, uint32_t slot, uint64_t incarnation);
 void model_joined(struct model *m, const struct engine_worker *w);
 void model_holds(struct model *m, struct model_job *job);

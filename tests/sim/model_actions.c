@@ -35,6 +35,22 @@ void model_promise(struct model *m, enum action_kind kind, const struct model_jo
 	};
 }
 
+void model_promise_stale(struct model *m, uint32_t slot, uint64_t token)
+{
+	const struct model_job none = { .slot = slot, .is.token = token };
+	uint64_t after = 0;
+
+	for (size_t i = 0; i < m->promise_count; i++) {
+		const struct promise *p = &m->promises[i];
+
+		if (p->kind == ACTION_ENDED && p->slot == slot && p->token == token)
+			after = MAX(after, p->after);
+	}
+	model_promise(m, ACTION_ENDED, &none, false);
+	m->promises[m->promise_count - 1].after = after;
+	m->promises[m->promise_count - 1].until = m->open;
+}
+
 void model_promise_group(struct model *m, const struct model_group *g, bool lapsed)
 {
 	const struct model_job of = { .sequence = g->sequence, .terms.durability = g->durability };
@@ -76,7 +92,7 @@ bool model_action(struct model *m, const struct action *a)
 {
 	struct model_group *g;
 	struct model_job *job;
-	unsigned long long name;
+	unsigned long long name = 0;
 	struct promise *p;
 	bool counts;
 
@@ -84,7 +100,10 @@ bool model_action(struct model *m, const struct action *a)
 		model_told_of_worker(m, a->kind);
 		return true;
 	}
-	name = a->kind == ACTION_GROUP_FINISHED ? a->group->sequence : a->job->sequence;
+	if (a->kind == ACTION_GROUP_FINISHED)
+		name = a->group->sequence;
+	else if (a->job)
+		name = a->job->sequence;
 	job = model_find(m, name);
 	g = model_group(m, name);
 	p = promise_of(m, a, name);

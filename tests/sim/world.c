@@ -188,6 +188,7 @@ static void step_stale(struct world *w)
 		if (w->m.jobs[i].is.token == r.token && w->m.jobs[i].slot == slot)
 			return; /* a broker's crash has brought it back to life */
 	MODEL_EXPECT(&w->m, engine_result(w->m.e, slot, &r) == -ESTALE, "a stale result counts");
+	model_promise_stale(&w->m, slot, r.token);
 	if (slot < MODEL_WORKERS && world_chance(w, 10))
 		engine_worker_lost(w->m.e, slot, w->next_incarnation + 5,
 				   &(struct engine_death){ .culprit = r.token, .signal = 11 });
@@ -229,6 +230,25 @@ static const struct {
 	{ step_purge, 4 },
 };
 
+/* What the engine says may be shown: a loss of power won't take it back. */
+static void compare_safe(struct world *w)
+{
+	for (size_t i = 0; i < w->m.count && !w->m.broken; i++) {
+		struct model_job shown = w->m.jobs[i];
+		struct job *real = model_real(&w->m, &shown);
+		const struct row *row;
+
+		if (!model_durable(&shown) || !real || !engine_job_is_safe(w->m.e, real))
+			continue;
+		row = disk_view(&w->disk, shown.sequence, w->disk.told);
+		if (row)
+			shown.saved = row->judged.is;
+		MODEL_EXPECT(&w->m, row && !model_unsaved(&shown),
+			     "job %llu, %s, may be shown before that is committed",
+			     (unsigned long long)shown.sequence, job_state_name(shown.is.state));
+	}
+}
+
 void world_step(struct world *w, uint64_t step)
 {
 	uint64_t total = 0, at;
@@ -247,6 +267,8 @@ void world_step(struct world *w, uint64_t step)
 	}
 	if (!w->m.broken)
 		model_compare(&w->m);
+	if (!w->m.broken && step % 8 == 0)
+		compare_safe(w);
 }
 
 void world_open(struct world *w, uint64_t seed)
