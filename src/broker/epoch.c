@@ -43,6 +43,20 @@ static int write_epoch(int dir, uint32_t epoch)
 	return r;
 }
 
+/* Where a full disk has no room for another file. One small write within a sector is never torn. */
+static int rewrite_epoch(int dir, uint32_t epoch)
+{
+	int fd = openat(dir, "epoch", O_WRONLY | O_CLOEXEC), r = 0;
+
+	unlinkat(dir, "epoch.new", 0);
+	if (fd < 0)
+		return -ENOSPC;
+	if (dprintf(fd, "%u\n", epoch) < 0 || fdatasync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
 int epoch_next(const char *state_dir, uint32_t *ret_epoch)
 {
 	uint32_t epoch;
@@ -54,6 +68,8 @@ int epoch_next(const char *state_dir, uint32_t *ret_epoch)
 
 	if (r == 0)
 		r = write_epoch(dir, epoch + 1);
+	if (r == -ENOSPC)
+		r = rewrite_epoch(dir, epoch + 1);
 	close(dir);
 	if (r == 0)
 		*ret_epoch = epoch + 1;

@@ -347,6 +347,15 @@ bool keep_is_full(const struct broker *b)
 	return b->store && store_queued_bytes(b->store) > b->conf->store_queue_bytes;
 }
 
+bool keep_is_stalled(const struct broker *b)
+{
+	struct store_facts facts = { 0 };
+
+	if (b->store)
+		store_facts(b->store, &facts);
+	return facts.stalled;
+}
+
 /* ---- commits ---- */
 
 static void fail(struct keep *k, int error)

@@ -25,6 +25,8 @@ void keep_turn(struct broker *b);
 bool keep_is_idle(const struct broker *b);
 /* As much waits for the store as may (store.queue_bytes): no more durable jobs now. */
 bool keep_is_full(const struct broker *b);
+/* The disk has no room even for what must be saved: that waits, and nothing new may wait behind it. */
+bool keep_is_stalled(const struct broker *b);
 
 /* ---- answers that wait ---- */
 struct keep_hold;

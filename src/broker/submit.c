@@ -53,6 +53,13 @@ static int check_state(const struct broker *b, enum job_durability durability, s
 		r->retry_after_ms = 1000;
 		return -EINVAL;
 	}
+	if (durability != DURABILITY_MEMORY && keep_is_stalled(b)) {
+		refuse(r, 503, "store_full", "",
+		       "the disk is full: durable jobs are refused until there is room, those of durability "
+		       "\"memory\" are not");
+		r->retry_after_ms = 10000;
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -433,13 +433,37 @@ static bool changes_nothing(const struct list *batches)
 	return true;
 }
 
-int sqlite_apply(void *state, struct list *batches, bool sync)
+static bool is_first(const struct change *c)
 {
-	struct sqlite *q = state;
-	int r;
+	return c->first && ((c->kind == CHANGE_JOB && !c->job.follows) || c->kind == CHANGE_GROUP);
+}
 
-	if (changes_nothing(batches))
-		return sync ? sqlite_sync(q) : 0;
+/* Refusing needs no room: true if that is all there is to do. */
+static bool refuse_all(struct sqlite *q, const struct list *batches)
+{
+	LIST_FOREACH(place, batches) {
+		struct applying a = {
+			.q = q,
+			.batch = LIST_ENTRY(place, struct store_batch, work.place),
+		};
+
+		a.batch->refusal_count = 0;
+		for (const struct change *c = a.batch->changes; c; c = c->next) {
+			uint64_t sequence = c->kind == CHANGE_JOB ? c->job.sequence : c->group.sequence;
+
+			if (!is_first(c) || refuse(&a, sequence, STORE_NO_SPACE) < 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static int apply_all(struct sqlite *q, struct list *batches, bool sync)
+{
+	int r = q->opened ? 0 : settle_go_on(q);
+
+	if (r < 0)
+		return r;
 	r = apply_once(q, batches, sync, !space_take(q, bytes_of(batches)));
 	if (r == -ENOSPC && !q->dead) {
 		ballast_release(q);
@@ -447,8 +471,21 @@ int sqlite_apply(void *state, struct list *batches, bool sync)
 		if (r >= 0 || r == -ENOSPC)
 			r = apply_once(q, batches, sync, true);
 	}
-	if (r == -ENOSPC && !q->dead)
+	return r;
+}
+
+int sqlite_apply(void *state, struct list *batches, bool sync)
+{
+	struct sqlite *q = state;
+	int r;
+
+	if (changes_nothing(batches))
+		return sync ? sqlite_sync(q) : 0;
+	r = apply_all(q, batches, sync);
+	if (r == -ENOSPC && !q->dead && !refuse_all(q, batches))
 		return -EAGAIN;
+	if (r == -ENOSPC && !q->dead)
+		r = sync ? sqlite_sync(q) : 0; /* also for what was committed before */
 	q->dead = q->dead || r < 0;
 	return r;
 }

@@ -126,12 +126,13 @@ int sqlite_exec(struct sqlite *q, const char *sql)
 								       : sqlite_failed(q, STORE_FILE);
 }
 
+/* For whatever reason a sync failed, it isn't tried again: want of room is one, where room is found as late as that. */
 int file_sync(int fd)
 {
 #ifdef GATHER_SABOTAGE_NOSYNC
 	(void)fd;
 	return 0;
 #else
-	return fsync(fd) < 0 ? -errno : 0;
+	return fsync(fd) == 0 ? 0 : errno == ENOSPC || errno == EDQUOT ? -EIO : -errno;
 #endif
 }

@@ -284,8 +284,10 @@ int checkpoint(struct sqlite *q)
 static int upkeep_step(struct sqlite *q, int64_t now_wall)
 {
 	bool is_long = q->wal_frames >= (q->full ? FULL_CHECKPOINT_FRAMES : CHECKPOINT_FRAMES);
-	int r = is_long ? checkpoint(q) : 0, more;
+	int r = q->opened ? 0 : settle_go_on(q), more;
 
+	if (r >= 0 && is_long)
+		r = checkpoint(q);
 	if (r < 0)
 		return r;
 	more = expire_all(q, now_wall);

@@ -44,8 +44,10 @@ struct sqlite {
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int directory, lock, mark_fd;
 	struct stat file, wal, mark; /* as opened: they must stay where they are */
-	bool opened, dead, full_sync;
-	int64_t boot;                     /* the number of this boot of the machine */
+	bool begun, opened, dead,
+		full_sync; /* begun, opened: some, all of what a start writes is written */
+	bool boot_is_new;  /* it isn't stored yet */
+	int64_t boot;      /* the number of this boot of the machine */
 	int64_t boot_wall, boot_boottime; /* when it was first seen */
 
 	struct sqlite_facts facts, committed;
@@ -120,6 +122,12 @@ int facts_read(struct sqlite *q, bool sealed) GA_MUST_CHECK;
 int check_content(struct sqlite *q) GA_MUST_CHECK;
 int check_schema(struct sqlite *q, uint32_t *ret_sum) GA_MUST_CHECK;
 int check_in_place(struct sqlite *q) GA_MUST_CHECK; /* that nobody took the files away */
+
+/* ---- what a start writes (sqlite_settle.c) ---- */
+int log_settle(struct sqlite *q) GA_MUST_CHECK; /* before the log is read */
+/* All is well: 0 also if there was no room for some of it; `opened` tells. */
+int store_settle(struct sqlite *q) GA_MUST_CHECK;
+int settle_go_on(struct sqlite *q) GA_MUST_CHECK; /* -ENOSPC: try again later */
 
 /* ---- room (sqlite_space.c) ---- */
 int sqlite_upkeep(void *state, int64_t now_wall, int64_t *ret_again);

@@ -61,6 +61,7 @@ struct store_facts {
 	uint64_t removed_early;             /* finished jobs that left before their time, ever */
 	uint64_t commits, syncs;            /* since the start */
 	bool full;                          /* first saves are refused now, for want of space */
+	bool stalled;                       /* and nothing else can be saved either: it waits */
 };
 void store_facts(const struct store *s, struct store_facts *ret_facts); /* kept, not counted: cheap */
 

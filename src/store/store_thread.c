@@ -130,6 +130,7 @@ static void publish(struct run *run, struct list *answers)
 	s->backend->facts(s->state, &facts);
 	facts.commits = run->commits;
 	facts.syncs = run->syncs;
+	facts.stalled = run->stalled;
 	pthread_mutex_lock(&s->mutex);
 	s->facts = facts;
 	first = list_empty(&s->out) && !list_empty(answers);
@@ -164,11 +165,14 @@ static void answer_batches(struct run *run)
 static void apply_batches(struct run *run)
 {
 	bool sync = wants_sync(&run->batches);
+	struct list none;
 	int r = run->s->backend->apply(run->s->state, &run->batches, sync);
 
 	run->stalled = r == -EAGAIN;
 	if (run->stalled) {
 		run->retry_due = clock_monotonic() + STALLED_RETRY;
+		list_init(&none);
+		publish(run, &none);
 		return;
 	}
 	if (r < 0) {

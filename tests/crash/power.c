@@ -24,6 +24,7 @@
 
 #define RUN_LIMIT_S 120   /* for one run: a store that hangs is a broken one */
 #define FAULTS_MOST 3000u /* calls of one kind in a run: far more than there are */
+#define SYNC_IMAGES 8u    /* times as many: what a failed sync leaves is seldom noticed */
 
 static bool is_over(const struct power *p)
 {
@@ -71,7 +72,8 @@ static bool do_fault(struct power *p, uint64_t number, const char *fault)
 	char name[96];
 	bool struck = false;
 
-	snprintf(name, sizeof(name), "run=%llu fault=%s", (unsigned long long)number, fault);
+	snprintf(name, sizeof(name), "run=%llu fault=%s per_run=%llu", (unsigned long long)number,
+		 fault, (unsigned long long)p->per_run);
 	watch(name);
 	run_open(&r, p, number, name);
 	if (run_live_faulty(&r, fault, &struck))
@@ -86,6 +88,7 @@ static void do_faults(struct power *p, uint64_t job)
 	static const char *const kinds[] = { "write", "sync", "resize", "open", "name" };
 	static const char *const errors[] = { "EIO",         "EIO:stay", "ENOSPC",
 					      "ENOSPC:stay", "short",    "kill" };
+	uint64_t per_run = p->per_run;
 	char fault[64];
 
 	for (size_t combination = job; combination < ARRAY_SIZE(kinds) * ARRAY_SIZE(errors);
@@ -101,6 +104,7 @@ static void do_faults(struct power *p, uint64_t job)
 			*colon = '\0';
 		if (strcmp(error, "short") == 0 && strcmp(kind, "write") != 0)
 			continue;
+		p->per_run = per_run * (strcmp(kind, "sync") == 0 ? SYNC_IMAGES : 1);
 		for (uint64_t n = 1 + p->seed % p->step; n < FAULTS_MOST && !p->figures->stopping;
 		     n += p->step) {
 			snprintf(fault, sizeof(fault), "%s:%llu:%s%s", kind, (unsigned long long)n,

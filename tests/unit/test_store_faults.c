@@ -350,12 +350,21 @@ static void what_does_not_fit_twice_is_refused(void **state)
 	assert_int_equal(umount(rig.directory), 0);
 }
 
-static void a_start_may_use_the_ballast(void **state)
+/* What others have there leaves no byte. */
+static void fill_up(void)
 {
 	static const char zeros[4096];
+	int fd = open(rig_path(&rig, "others"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	close(fd);
+}
+
+static void a_start_may_use_the_ballast(void **state)
+{
 	struct store_facts facts;
 	struct store_job job = rig_job(1);
-	int fd;
 
 	(void)state;
 	if (mount("gather-test", rig.directory, "tmpfs", 0, "size=3m") < 0)
@@ -364,10 +373,7 @@ static void a_start_may_use_the_ballast(void **state)
 	rig_open(&rig);
 	rig_save(&rig, &job, true);
 	rig_close(&rig);
-	fd = open(rig_path(&rig, "others"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	while (write(fd, zeros, sizeof(zeros)) > 0)
-		;
-	close(fd);
+	fill_up();
 	rig_open(&rig);
 	store_facts(rig.store, &facts);
 	assert_true(facts.full);
@@ -375,6 +381,67 @@ static void a_start_may_use_the_ballast(void **state)
 	rig_save(&rig, &job, false);
 	assert_int_equal(rig_finished_count(&rig), 1);
 	rig_close(&rig);
+	assert_int_equal(umount(rig.directory), 0);
+}
+
+static bool becomes_stalled(void)
+{
+	struct store_facts facts = { 0 };
+
+	for (int i = 0; i < 500 && !facts.stalled; i++) {
+		rig_turn(&rig, 10);
+		store_facts(rig.store, &facts);
+	}
+	return facts.stalled;
+}
+
+static void a_start_needs_no_room(void **state)
+{
+	struct store_job job = rig_job(1), other = rig_job(2);
+	static struct loaded loaded;
+	struct store_batch *batch;
+	struct store_facts facts;
+
+	(void)state;
+	if (mount("gather-test", rig.directory, "tmpfs", 0, "size=3m") < 0)
+		TAP_SKIP("mounting needs privileges");
+	rig.options.ballast_bytes = 1 << 20;
+	rig.options.boot_id = "first";
+	rig_open(&rig);
+	rig_save(&rig, &job, true);
+	rig_close(&rig);
+	assert_int_equal(unlink(rig_path(&rig, "store.ballast")), 0);
+	fill_up();
+	rig.options.boot_id = "second"; /* which has to be noted, too */
+	for (int i = 0; i < 2; i++) {
+		rig_open(&rig);
+		store_facts(rig.store, &facts);
+		assert_true(facts.full);
+		rig_load(&rig, &loaded);
+		assert_int_equal(loaded.job_count, 1);
+		loaded_done(&loaded);
+		rig_save(&rig, &other, true); /* what is new is refused, and doesn't wait */
+		assert_int_equal(rig.refusal_count, 1);
+		assert_int_equal(rig.refusals[0].why, STORE_NO_SPACE);
+		if (i == 0)
+			rig_close(&rig);
+	}
+	job = rig_finished(1, JOB_SUCCEEDED);
+	batch = rig_batch(&rig);
+	assert_int_equal(store_save_job(batch, &job, false), 0);
+	rig_hand_over(&rig, batch, STORE_SYNC);
+	assert_true(becomes_stalled());
+	assert_int_equal(unlink(rig_path(&rig, "others")), 0);
+	rig_wait(&rig);
+	assert_int_equal(rig.error, 0);
+	assert_int_equal(rig.refusal_count, 0);
+	rig_close(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_finished_count(&rig), 1);
+	rig_save(&rig, &other, true);
+	assert_int_equal(rig.refusal_count, 0);
+	rig_close(&rig);
+	rig.options.boot_id = NULL;
 	assert_int_equal(umount(rig.directory), 0);
 }
 
@@ -498,6 +565,7 @@ int main(void)
 		CASE(a_full_file_system_refuses_and_recovers),
 		CASE(what_does_not_fit_twice_is_refused),
 		CASE(a_start_may_use_the_ballast),
+		CASE(a_start_needs_no_room),
 		CASE(a_limit_of_file_sizes_is_no_room),
 		CASE(what_was_acknowledged_outlives_kill_9),
 	};
