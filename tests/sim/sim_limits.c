@@ -219,7 +219,7 @@ static void step_submit(struct sim *s)
 	struct entry e = { .queue = (int)below(s, QUEUES),
 			   .key = (int)below(s, KEYS),
 			   .job_class = (int)below(s, CLASS_COUNT) };
-	const struct submission sub = {
+	struct submission sub = {
 		.job_class = (enum job_class)e.job_class,
 		.queue = span_of(queue_names[e.queue]),
 		.limit_key = span_of(key_names[e.key]),

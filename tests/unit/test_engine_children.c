@@ -3,7 +3,7 @@
 
 static int beget(struct rig *rig, uint64_t token, struct job **ret_child)
 {
-	const struct submission s = {
+	struct submission s = {
 		.job_class = CLASS_NET, .client = attempt_client(token), .tag = 7, .exempt = true
 	};
 
