@@ -3,6 +3,7 @@
  */
 #include "task.h"
 #include "failures.h"
+#include "locals.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spaw
 	t->cancels = rt->closing;
 	t->due = rt->closing;
 	t->account = account_read(rt);
+	t->locals = rt->current ? locals_ref(rt->current->locals) : NULL;
 	list_push_back(&rt->tasks, &t->all);
 	if (options && options->eager)
 		take_turn(&t->turn);
@@ -310,6 +312,7 @@ static void task_main(void *arg)
 static void task_end(struct runtime *rt, struct task *t, int result)
 {
 	task_move(t, TASK_DONE);
+	locals_unref(t->locals);
 	list_remove(&t->all);
 	future_resolve(&t->future, result, NULL);
 	if (rt->closing && list_empty(&rt->tasks))

@@ -26,6 +26,7 @@ struct task {
 	struct park *park;         /* while PARKED or READY */
 	struct scope *scopes;      /* innermost first */
 	struct failures *failures; /* of its last group, or NULL */
+	struct locals *locals;     /* or NULL */
 	uint32_t stack_bytes;
 	uint32_t cancels; /* requests not taken back */
 	uint32_t fired; /* scopes that have fired and not been left, but for those that a shield hides */
