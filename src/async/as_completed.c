@@ -137,6 +137,7 @@ static int wait_for_one(struct ga_as_completed *c, int64_t deadline)
 
 	if (r < 0)
 		return r;
+	park_for(&taker.wait.park, "as_completed");
 	list_push_back(&c->takers, &taker.node);
 	return park_wait_until(&taker.wait, deadline);
 }

@@ -60,7 +60,9 @@ static int await(struct ga_future *f, park_abort_fn abort)
 		return -EDEADLK;
 	ga_retain(f);
 	future_wait(f, &a.waiter, on_awaited);
+	task_awaits(a.park.task, f);
 	r = park_wait(&a.park);
+	task_awaited(a.park.task);
 	ga_release(f);
 	return r;
 }

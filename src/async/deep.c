@@ -34,6 +34,7 @@ void deep_call(void (*fn)(void *arg), void *arg)
 		fn(arg);
 		return;
 	}
+	park_for(&d.park, "loop's stack");
 	loop_call_init(&d.call, on_turn, &d);
 	loop_call_soon(loop_current(), &d.call);
 	(void)park_wait(&d.park);

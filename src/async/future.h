@@ -15,7 +15,7 @@
 enum future_state { FUTURE_PENDING, FUTURE_RESOLVED };
 
 struct future_ops {
-	const char *kind; /* "sleep", "task", for reports */
+	const char *kind; /* "sleep", "task", for reports and the task table */
 	/* Of a pending future: stop, and resolve it with -ECANCELED, now or later; or with its result, if that came
 	 * first. Runs on the canceller's stack, which may be a task's small one: what needs a deep stack (libcurl,
 	 * OpenSSL) is put off by loop_call_soon(). May be called again while the future is pending. */
@@ -23,6 +23,8 @@ struct future_ops {
 	/* The last reference is gone, with the future pending or resolved: stop what runs, free the memory.
 	 * On any stack, as above. */
 	void (*free)(struct ga_future *f);
+	/* What it is about in a few words, a host for example; NULL: its kind says all. */
+	void (*describe)(const struct ga_future *f, char *text, size_t size);
 };
 
 struct ga_future {

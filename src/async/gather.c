@@ -3,6 +3,7 @@
  */
 #include "park.h"
 #include "slots.h"
+#include "task.h"
 #include <errno.h>
 
 struct gather {
@@ -63,6 +64,7 @@ static int gather_wait(struct gather *g)
 		return g->error;
 	if (g->error < 0)
 		cancel_children(g);
+	task_waits(g->park.task, "gather", TARGET_COUNT, (uint32_t)g->pending);
 	r = park_wait(&g->park);
 	/* Cancelled stays cancelled, whatever the children made of it; detached from them, the first error counts. */
 	if (g->cancelled && (r == 0 || !(g->flags & GA_DETACH)))
@@ -89,6 +91,7 @@ static void on_child_done(struct future_waiter *w, struct ga_future *f)
 	struct gather *g = slot_owner(w);
 
 	g->pending--;
+	g->park.task->row.target = (uint32_t)g->pending;
 	if (f->result < 0 && !g->error && !(g->flags & GA_RETURN_EXCEPTIONS))
 		gather_fail(g, f->result);
 	if (g->pending == 0)

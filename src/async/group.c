@@ -41,6 +41,7 @@ static void member_end(struct member *m, int result);
 static void group_abort(struct group *g);
 static void body_ends(struct group *g, int result);
 static void join_all(struct group *g);
+static void show_wait(struct group *g);
 static enum park_answer exit_abort(struct park *p);
 static int conclude(struct group *g, int result);
 static struct failures *note_failures(const struct group *g, int body_result, int error);
@@ -177,8 +178,21 @@ static void join_all(struct group *g)
 {
 	while (!list_empty(&g->running)) {
 		(void)!park_begin(&g->exit, exit_abort); /* in a task it can't fail */
+		show_wait(g);
 		(void)park_wait(&g->exit);
 	}
+}
+
+/* In the task table. */
+static void show_wait(struct group *g)
+{
+	uint32_t count = 0;
+
+	LIST_FOREACH(node, &g->running) {
+		task_joins(g->scope.task, LIST_ENTRY(node, struct member, node)->task);
+		count++;
+	}
+	task_waits(g->scope.task, "group", TARGET_COUNT, count);
 }
 
 static enum park_answer exit_abort(struct park *p)

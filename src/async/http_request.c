@@ -18,9 +18,10 @@
 
 static void request_cancel(struct ga_future *f);
 static void request_release(struct ga_future *f);
-const struct future_ops http_request_ops = { .kind = "http",
-					     .cancel = request_cancel,
-					     .free = request_release };
+static void request_describe(const struct ga_future *f, char *text, size_t size);
+const struct future_ops http_request_ops = {
+	.kind = "http", .cancel = request_cancel, .free = request_release, .describe = request_describe
+};
 
 static int request_copy(struct http_request *r, const struct ga_http_request *from);
 static const char *request_check(const struct ga_http_request *from);
@@ -496,6 +497,13 @@ static void request_release(struct ga_future *f)
 	}
 	r->orphan = true;
 	request_cancel(f);
+}
+
+static void request_describe(const struct ga_future *f, char *text, size_t size)
+{
+	const struct http_request *r = container_of(f, const struct http_request, future);
+
+	snprintf(text, size, "%.*s", (int)size - 1, r->target.host);
 }
 
 /* On the loop's stack, if libcurl has it. */

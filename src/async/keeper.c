@@ -61,6 +61,7 @@ static int keep(const void *unused GA_UNUSED)
 	if (r < 0)
 		return r;
 	keeper->running = true;
+	park_for(&keeper->park, "closing");
 	return park_wait(&keeper->park);
 }
 

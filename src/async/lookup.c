@@ -143,6 +143,7 @@ static int ask(const char *host, int64_t deadline, struct dns_answer **ret_answe
 	r = park_begin(&l.park, lookup_abort);
 	if (r < 0)
 		return r;
+	park_for(&l.park, "lookup");
 	r = dns_lookup(d, host, &l.query, on_answer, &l.answer);
 	if (r == 0)
 		r = lookup_wait(&l, deadline);

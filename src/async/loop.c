@@ -7,6 +7,7 @@
  */
 #include "loop.h"
 #include "clock.h"
+#include "task_table.h"
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -21,9 +22,9 @@
 #define CALLS_PER_TURN 256
 
 struct loop {
+	struct loop_head head;
 	struct event_base *base;
 	struct loop_options options;
-	int64_t now;
 	int64_t armed; /* when the timerfd will fire, or TIME_NEVER */
 	struct heap timers;
 	struct list calls, hooks;
@@ -34,7 +35,8 @@ struct loop {
 	int timer_fd, wake_fd;
 	int waits; /* watches with events, and holds */
 	bool running, stopped;
-	void *object;
+	struct table_header *shown; /* its turns; `unseen` without a task table */
+	struct table_header unseen;
 	void (*object_done)(void *object);
 };
 
@@ -45,6 +47,8 @@ static int loop_watch_own(struct loop *l, int fd, short what, event_callback_fn 
 			  struct event **ret_event);
 static void on_wake(evutil_socket_t fd, short what, void *arg);
 static void on_timerfd(evutil_socket_t fd, short what, void *arg);
+static void turn_begin(struct loop *l);
+static inline void poll_ended(struct loop *l);
 static void turn_timers(struct loop *l);
 static void turn_calls(struct loop *l);
 static void turn_hooks(struct loop *l);
@@ -75,7 +79,8 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop)
 		loop_free(l);
 		return r;
 	}
-	l->now = loop_clock(l);
+	l->shown = &l->unseen;
+	l->head.now = loop_clock(l);
 	current_loop = l;
 	*ret_loop = l;
 	return 0;
@@ -87,7 +92,7 @@ void loop_free(struct loop *l)
 		return;
 	assert(!l->running);
 	if (l->object_done)
-		l->object_done(l->object);
+		l->object_done(l->head.object);
 	if (l->timer_event)
 		event_free(l->timer_event);
 	if (l->wake_event)
@@ -116,7 +121,7 @@ int loop_run(struct loop *l)
 	l->running = true;
 	l->stopped = false;
 	do {
-		l->now = loop_clock(l);
+		turn_begin(l);
 		turn_timers(l);
 		turn_calls(l);
 		turn_hooks(l);
@@ -128,11 +133,6 @@ int loop_run(struct loop *l)
 void loop_stop(struct loop *l)
 {
 	l->stopped = true;
-}
-
-int64_t loop_now(const struct loop *l)
-{
-	return l->now;
 }
 
 int64_t loop_clock(const struct loop *l)
@@ -262,13 +262,13 @@ void loop_hook_remove(struct loop_hook *h)
 
 void loop_attach(struct loop *l, void *object, void (*done)(void *object))
 {
-	l->object = object;
+	l->head.object = object;
 	l->object_done = done;
 }
 
-void *loop_attached(const struct loop *l)
+void loop_show(struct loop *l, struct table_header *header)
 {
-	return l->object;
+	l->shown = header ? header : &l->unseen;
 }
 
 static int loop_setup(struct loop *l)
@@ -316,7 +316,24 @@ static void on_wake(evutil_socket_t fd, short what GA_UNUSED, void *arg)
 	ssize_t ignored = read(fd, &count, sizeof(count));
 
 	(void)ignored;
+	poll_ended(arg);
 	take_foreign(arg);
+}
+
+/* Only stores: a debugger's thread and other processes look at them. */
+static void turn_begin(struct loop *l)
+{
+	l->head.now = loop_clock(l);
+	__atomic_store_n(&l->shown->turn_began, l->head.now, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->shown->turns, l->shown->turns + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->shown->polling, 0, __ATOMIC_RELAXED);
+}
+
+/* The first event after a poll: it may have waited for long, and what is called now may stay for long. */
+static inline void poll_ended(struct loop *l)
+{
+	if (l->shown->polling)
+		turn_begin(l);
 }
 
 /* The turn itself fires the timers; an edge needs no read. */
@@ -334,7 +351,7 @@ static void turn_timers(struct loop *l)
 	struct heap_node *node;
 
 	while (l->timers.used && l->timers.slots[0].sequence < newest &&
-	       (node = heap_pop_due(&l->timers, l->now)) != NULL) {
+	       (node = heap_pop_due(&l->timers, l->head.now)) != NULL) {
 		struct loop_timer *t = container_of(node, struct loop_timer, node);
 
 		t->fn(t);
@@ -393,12 +410,13 @@ static bool turn_poll(struct loop *l, int *ret_error)
 	if (wait && due != TIME_NEVER) {
 		if (l->options.clock) {
 			wait = false;
-			if (l->options.idle && due > l->now)
+			if (l->options.idle && due > l->head.now)
 				l->options.idle(l->options.clock_arg, due);
 		} else {
 			wait = arm_timerfd(l);
 		}
 	}
+	__atomic_store_n(&l->shown->polling, 1, __ATOMIC_RELAXED);
 	if (event_base_loop(l->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK)) < 0) {
 		*ret_error = errno ? -errno : -EIO;
 		return false;
@@ -413,7 +431,7 @@ static bool arm_timerfd(struct loop *l)
 	struct itimerspec when = { .it_value = { .tv_sec = due / NSEC_PER_SEC,
 						 .tv_nsec = due % NSEC_PER_SEC } };
 
-	if (due <= l->now)
+	if (due <= l->head.now)
 		return false;
 	if (due >= l->armed)
 		return true; /* it fires earlier, finds nothing due and arms again */
@@ -447,6 +465,7 @@ static void on_event(evutil_socket_t fd GA_UNUSED, short what, void *arg)
 {
 	struct io_watch *w = arg;
 
+	poll_ended(w->loop);
 	w->fn(w, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
 }
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct loop;
+struct table_header;
 struct loop_options {
 	int64_t (*clock)(void *arg); /* NULL: CLOCK_MONOTONIC; tests may bring a clock of their own */
 	/* With such a clock the loop never sleeps while timers are set. Called instead, when nothing is left to do
@@ -35,9 +36,9 @@ int loop_new(const struct loop_options *options,
 void loop_free(struct loop *l); /* not from inside loop_run(); what is still queued or started is forgotten */
 int loop_run(struct loop *l) GA_MUST_CHECK; /* until loop_stop(), or nothing is left to wait for; 0 or -errno */
 void loop_stop(struct loop *l); /* loop_run() returns before it polls again, and can be called again */
-int64_t loop_now(const struct loop *l);   /* the time when this turn's events came in: cheap */
-int64_t loop_clock(const struct loop *l); /* the time now */
-struct loop *loop_current(void);          /* this thread's loop, or NULL */
+static inline int64_t loop_now(const struct loop *l); /* the time when this turn's events came in: cheap */
+int64_t loop_clock(const struct loop *l);             /* the time now */
+struct loop *loop_current(void);                      /* this thread's loop, or NULL */
 /* Something outside (a thread, a signal) will call in: keeps loop_run() from ending. Undone by -1. */
 void loop_hold(struct loop *l, int by);
 
@@ -99,4 +100,20 @@ void loop_hook_remove(struct loop_hook *h);
 
 /* What libgather keeps for this loop: one object, given to `done` by loop_free() while the loop still works. */
 void loop_attach(struct loop *l, void *object, void (*done)(void *object));
-void *loop_attached(const struct loop *l);
+static inline void *loop_attached(const struct loop *l);
+/* Show the turns there from now on, in a task table; NULL: no more. */
+void loop_show(struct loop *l, struct table_header *header);
+
+/* What of a loop is read so often that a call would cost more. */
+struct loop_head {
+	int64_t now;
+	void *object;
+};
+static inline int64_t loop_now(const struct loop *l)
+{
+	return ((const struct loop_head *)(const void *)l)->now;
+}
+static inline void *loop_attached(const struct loop *l)
+{
+	return ((const struct loop_head *)(const void *)l)->object;
+}

@@ -37,6 +37,9 @@ struct park {
 
 /* Prepare to park the running task. -EPERM outside of one. */
 int park_begin(struct park *p, park_abort_fn abort);
+/* For the task table, after park_begin(): what is waited for, a literal like "lock" or "write"; and of which descriptor. */
+void park_for(struct park *p, const char *kind);
+void park_for_fd(struct park *p, const char *kind, int fd);
 /* Suspend until park_wake(); its result, or -ECANCELED. */
 int park_wait(struct park *p);
 /* End the wait, on any stack of this loop; the task runs soon. The first result stands. */

@@ -50,15 +50,19 @@ int runtime_new(const struct stacks_options *options, struct runtime **ret_runti
 	list_init(&rt->processes);
 	r = stacks_new(options, &rt->stacks);
 	if (r >= 0)
+		r = task_slab_new(sizeof(struct task), &rt->slab);
+	if (r >= 0)
 		r = overflow_watch(rt->stacks);
 	if (r < 0) {
 		overflow_unwatch();
+		task_slab_close(rt->slab);
 		stacks_free(rt->stacks);
 		free(rt);
 		return r;
 	}
 	this_runtime = rt;
 	loop_attach(l, rt, runtime_free);
+	loop_show(l, rt->slab->header);
 	*ret_runtime = rt;
 	return 0;
 }
@@ -89,13 +93,9 @@ static void runtime_free(void *object)
 
 	signals_close(rt);
 	overflow_unwatch();
-	while (rt->spares) {
-		struct task *t = rt->spares;
-
-		rt->spares = (struct task *)(uintptr_t)t->arg;
-		free(t);
-	}
 	slab_done(&rt->small);
+	loop_show(rt->loop, NULL);
+	task_slab_close(rt->slab);
 	this_runtime = NULL;
 	if (r == 0)
 		stacks_free(rt->stacks);

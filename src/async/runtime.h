@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 struct task;
+struct task_slab;
 struct executor;
 struct signals;
 
@@ -24,8 +25,7 @@ struct runtime {
 	int budget;           /* what is left of the running task's turn: coop_spend() */
 	struct list tasks;    /* all that haven't ended */
 	struct ga_run_options options;
-	struct task *spares; /* freed tasks, linked by `arg` */
-	unsigned spare_count;
+	struct task_slab *slab;    /* the tasks' memory */
 	bool closing;              /* spawned tasks are cancelled at birth */
 	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
 	struct executor *executor; /* NULL: not used yet */

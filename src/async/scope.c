@@ -70,7 +70,7 @@ void task_request_cancel(struct task *t)
 {
 	struct scope *shield = shield_before(t, NULL);
 
-	t->cancels++;
+	t->row.cancels++;
 	if (shield) {
 		shield->due = true;
 		return;
@@ -84,11 +84,11 @@ uint32_t task_take_back_cancel(struct task *t)
 	struct scope *shield = shield_before(t, NULL);
 	uint32_t fired = shield ? shield->hidden : t->fired;
 
-	if (t->cancels > 0)
-		t->cancels--;
-	if (t->cancels + fired == 0)
+	if (t->row.cancels > 0)
+		t->row.cancels--;
+	if (t->row.cancels + fired == 0)
 		*(shield ? &shield->due : &t->due) = false;
-	return t->cancels;
+	return t->row.cancels;
 }
 
 /* What hides the reasons that lie right outside of `s` (NULL: outside of all), or NULL. */

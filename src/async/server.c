@@ -288,6 +288,7 @@ static int wait_for_end(struct serving *s, bool cancellable)
 
 	if (r < 0)
 		return r;
+	park_for(&park, "connections");
 	s->room = &park;
 	r = park_wait(&park);
 	s->room = NULL;

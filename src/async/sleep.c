@@ -51,6 +51,7 @@ int ga_sleep_until(int64_t deadline)
 		return r;
 	loop_timer_init(&nap.timer, on_nap_over, &nap);
 	loop_call_init(&nap.yield, on_yielded, &nap);
+	park_for(&nap.park, "sleep");
 	r = loop_timer_set(loop_current(), &nap.timer, deadline);
 	if (r < 0)
 		return r;
@@ -93,6 +94,7 @@ static int yield(park_abort_fn abort)
 		return r;
 	loop_timer_init(&nap.timer, on_nap_over, &nap);
 	loop_call_init(&nap.yield, on_yielded, &nap);
+	park_for(&nap.park, "turn");
 	loop_call_soon(loop_current(), &nap.yield);
 	return park_wait(&nap.park);
 }

@@ -2,6 +2,7 @@
  * slots.c — waiters for an array of futures.
  */
 #include "slots.h"
+#include "task.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,12 +32,15 @@ int slots_init(struct slots *s, size_t count, void *owner)
 
 size_t slots_wait(struct slots *s, struct ga_future *const futures[], waiter_fn fn)
 {
+	struct task *waiter = task_current();
 	size_t pending = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
 		if (ga_done(futures[i]))
 			continue;
 		future_wait(futures[i], slot_at(s, i), fn);
+		if (waiter)
+			task_joins(waiter, futures[i]);
 		pending++;
 	}
 	return pending;

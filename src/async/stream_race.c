@@ -55,8 +55,10 @@ int race_connect(const struct dns_answer *answer, uint16_t port, int64_t deadlin
 	race->error = -EHOSTUNREACH;
 	take_turns(race, answer);
 	r = park_begin(&race->park, race_abort);
-	if (r >= 0)
+	if (r >= 0) {
+		park_for(&race->park, "connect");
 		r = race_run(race, deadline);
+	}
 	free(race);
 	return r;
 }

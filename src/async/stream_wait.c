@@ -73,6 +73,7 @@ int stream_wait(struct ga_stream *s, unsigned event, int64_t deadline)
 	r = park_begin(&w.park, wait_abort);
 	if (r < 0)
 		return r;
+	park_for_fd(&w.park, event == LOOP_READ ? "readable" : "writable", s->watch.fd);
 	s->at_once = 0;
 	*place = &w;
 	loop_timer_init(&w.timer, on_deadline, &w);
@@ -99,6 +100,7 @@ int stream_try(struct ga_stream *s, unsigned event, stream_attempt_fn attempt, v
 	r = park_begin(&w.park, try_abort);
 	if (r < 0)
 		return r;
+	park_for_fd(&w.park, event == LOOP_READ ? "readable" : "writable", s->watch.fd);
 	*place = &w;
 	loop_timer_init(&w.timer, on_deadline, &w);
 	loop_call_init(&w.call, on_attempt, &w);

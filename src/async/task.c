@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SPARE_TASKS 1024u
-
 static void task_cancel(struct ga_future *f);
 static void task_free(struct ga_future *f);
 
@@ -17,9 +15,9 @@ static const struct future_ops task_ops = { .kind = "task", .cancel = task_cance
 
 static inline uint64_t account_read(struct runtime *rt);
 static void task_move(struct task *t, enum task_state to);
-static struct task *task_take(struct runtime *rt);
 static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 		      const struct ga_spawn_options *options);
+static inline void show_running(struct runtime *rt, struct task *t);
 static void take_turn(struct loop_call *c);
 static int task_start(struct runtime *rt, struct task *t);
 static void task_main(void *arg);
@@ -32,14 +30,16 @@ ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spaw
 		       const char *name, const char *site)
 {
 	struct runtime *rt = runtime_get();
-	struct task *t = rt ? task_take(rt) : NULL;
+	struct task *t = rt ? task_slab_take(rt->slab) : NULL;
+	bool named = options && options->name;
 
 	if (!t)
 		return NULL;
 	task_init(t, fn, arg, options);
-	t->name = options && options->name ? options->name : name ? name : "";
-	t->site = site ? site : "";
-	t->cancels = rt->closing;
+	if (named)
+		name = options->name;
+	t->row.site = task_slab_site(rt->slab, name ? name : "", site ? site : "", named);
+	t->row.cancels = rt->closing;
 	t->due = rt->closing;
 	t->account = account_read(rt);
 	t->locals = rt->current ? locals_ref(rt->current->locals) : NULL;
@@ -62,14 +62,14 @@ const char *ga_task_name(const ga_future *task)
 {
 	const struct task *t = task_of(task);
 
-	return t ? t->name : "";
+	return t ? task_name(t) : "";
 }
 
 const char *ga_task_site(const ga_future *task)
 {
 	const struct task *t = task_of(task);
 
-	return t ? t->site : "";
+	return t ? task_site(t) : "";
 }
 
 size_t ga_all_tasks(ga_future *ret_tasks[], size_t max)
@@ -100,7 +100,7 @@ int ga_cancelling(const ga_future *future)
 {
 	const struct task *t = task_of(future);
 
-	return t ? (int)t->cancels : 0;
+	return t ? (int)t->row.cancels : 0;
 }
 
 struct task *task_of(const struct ga_future *f)
@@ -128,8 +128,15 @@ void task_interrupt(struct task *t)
 
 int park_begin(struct park *p, park_abort_fn abort)
 {
-	*p = (struct park){ .task = task_current(), .abort = abort };
-	return p->task ? 0 : -EPERM;
+	struct task *t = task_current();
+
+	*p = (struct park){ .task = t, .abort = abort };
+	if (!t)
+		return -EPERM;
+	t->row.ticket++;
+	t->row.kind = 0;
+	t->row.target_is = TARGET_NONE;
+	return 0;
 }
 
 int park_wait(struct park *p)
@@ -158,7 +165,7 @@ void park_wake(struct park *p, int result)
 		return;
 	p->woken = true;
 	p->result = result;
-	if (t->state != TASK_PARKED)
+	if (t->row.state != TASK_PARKED)
 		return; /* before park_wait() */
 	task_move(t, TASK_READY);
 	loop_call_soon(t->future.loop, &t->turn);
@@ -196,20 +203,10 @@ static void task_move(struct task *t, enum task_state to)
 		[TASK_DONE] = 1u << TASK_NEW | 1u << TASK_RUNNING,
 	};
 
-	if (GA_UNLIKELY(!(from[to] & 1u << t->state)))
+	if (GA_UNLIKELY(!(from[to] & 1u << t->row.state)))
 		abort(); /* a stack would be run twice, or lost */
-	t->state = to;
-}
-
-static struct task *task_take(struct runtime *rt)
-{
-	struct task *t = rt->spares;
-
-	if (!t)
-		return malloc(sizeof(*t));
-	rt->spares = (struct task *)(uintptr_t)t->arg;
-	rt->spare_count--;
-	return t;
+	t->row.state = (uint8_t)to;
+	t->row.since = loop_now(t->future.loop);
 }
 
 /* Field by field: for a structure of this size compilers clear memory by a string instruction, dearer than a switch. */
@@ -221,14 +218,16 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	loop_call_init(&t->turn, take_turn, t);
 	t->fn = fn;
 	t->arg = arg;
-	t->stack_bytes = options ? (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX) : 0;
 	t->fiber = NULL;
 	t->park = NULL;
 	t->scopes = NULL;
 	t->failures = NULL;
 	t->fired = 0;
 	t->shields = 0;
-	t->state = TASK_NEW;
+	t->row.state = TASK_NEW;
+	t->row.since = t->row.born = loop_now(t->future.loop);
+	t->row.waiter = 0;
+	t->row.stack_bytes = options ? (uint32_t)MIN(options->stack_bytes, (size_t)UINT32_MAX) : 0;
 }
 
 static inline uint64_t account_read(struct runtime *rt)
@@ -251,6 +250,13 @@ static inline uint64_t account_switch(struct runtime *rt, uint64_t to)
 	return before;
 }
 
+static inline void show_running(struct runtime *rt, struct task *t)
+{
+	rt->current = t;
+	__atomic_store_n(&rt->slab->header->running, t ? task_slab_ref(rt->slab, t) : 0,
+			 __ATOMIC_RELAXED);
+}
+
 /* On the loop's stack, or for an eager task on its spawner's. */
 static void take_turn(struct loop_call *c)
 {
@@ -261,7 +267,7 @@ static void take_turn(struct loop_call *c)
 	uint64_t before;
 	bool ended;
 
-	if (t->state == TASK_NEW) {
+	if (t->row.state == TASK_NEW) {
 		int r = task_start(rt, t);
 
 		if (r < 0) {
@@ -270,12 +276,12 @@ static void take_turn(struct loop_call *c)
 		}
 	}
 	task_move(t, TASK_RUNNING);
-	rt->current = t;
+	show_running(rt, t);
 	rt->budget = COOP_BUDGET;
 	before = account_switch(rt, t->account);
 	ended = fiber_resume(t->fiber);
 	(void)account_switch(rt, before);
-	rt->current = resumer;
+	show_running(rt, resumer);
 	rt->budget = budget;
 	if (!ended)
 		return;
@@ -288,12 +294,12 @@ static int task_start(struct runtime *rt, struct task *t)
 {
 	int r;
 
-	if (t->cancels > 0)
+	if (t->row.cancels > 0)
 		return -ECANCELED; /* before its first run: its body never executes */
-	r = fiber_new(rt->stacks, t->stack_bytes, task_main, t, &t->fiber);
+	r = fiber_new(rt->stacks, t->row.stack_bytes, task_main, t, &t->fiber);
 	if (r < 0)
 		return r;
-	t->fiber->name = t->name;
+	t->fiber->name = task_name(t);
 	return 0;
 }
 
@@ -304,7 +310,7 @@ static void task_main(void *arg)
 	t->future.result = t->fn(t->arg);
 	if (GA_UNLIKELY(t->scopes != NULL)) { /* its timer, and who fires it, would write to a stack that is gone */
 		fprintf(stderr, "libgather: task %s (%s) ended inside a scope that it had entered\n",
-			t->name, t->site);
+			task_name(t), task_site(t));
 		abort();
 	}
 }
@@ -313,6 +319,7 @@ static void task_end(struct runtime *rt, struct task *t, int result)
 {
 	task_move(t, TASK_DONE);
 	locals_unref(t->locals);
+	t->slab = rt->slab;
 	list_remove(&t->all);
 	future_resolve(&t->future, result, NULL);
 	if (rt->closing && list_empty(&rt->tasks))
@@ -325,20 +332,13 @@ static void task_cancel(struct ga_future *f)
 	task_request_cancel(container_of(f, struct task, future));
 }
 
-/* The loop's reference is gone, so it has ended. */
+/* The loop's reference is gone, so it has ended. Its loop may be gone, too. */
 static void task_free(struct ga_future *f)
 {
 	struct task *t = container_of(f, struct task, future);
-	struct runtime *rt = runtime_current();
 
 	failures_unref(t->failures);
-	if (!rt || rt->spare_count == SPARE_TASKS) {
-		free(t);
-		return;
-	}
-	t->arg = rt->spares;
-	rt->spares = t;
-	rt->spare_count++;
+	task_slab_give(t->slab, t);
 }
 
 static void park_interrupt(struct park *p)

@@ -11,34 +11,33 @@
 #include "park.h"
 #include "runtime.h"
 #include "scope.h"
-
-enum task_state { TASK_NEW, TASK_RUNNING, TASK_PARKED, TASK_READY, TASK_DONE };
+#include "task_slab.h"
 
 struct task {
+	struct task_row row; /* in the task table: other processes read it */
 	struct ga_future future;
 	struct list all;       /* in runtime.tasks */
 	struct loop_call turn; /* starts it, or goes on with it */
 	ga_coroutine_fn fn;
-	const void *arg;
-	const char *name, *site;   /* never NULL */
+	union {
+		const void *arg;
+		struct task_slab *slab; /* DONE: where the task's memory goes back to, maybe after its loop's end */
+	};
 	uint64_t account;          /* of runtime.account, when it was spawned */
 	struct fiber *fiber;       /* NULL before the first run and after the end */
 	struct park *park;         /* while PARKED or READY */
 	struct scope *scopes;      /* innermost first */
 	struct failures *failures; /* of its last group, or NULL */
 	struct locals *locals;     /* or NULL */
-	uint32_t stack_bytes;
-	uint32_t cancels; /* requests not taken back */
 	uint32_t fired; /* scopes that have fired and not been left, but for those that a shield hides */
-	uint32_t shields; /* scopes that are one */
-	enum task_state state;
+	uint16_t shields; /* scopes that are one */
 	bool due; /* a reason to cancel is yet to be delivered; while it is delivered as a level, at each suspension */
 };
 
 /* The reasons to cancel that the task feels where it is. */
 static inline uint32_t task_reasons(const struct task *t)
 {
-	return t->fired + (t->shields ? 0 : t->cancels);
+	return t->fired + (t->shields ? 0 : t->row.cancels);
 }
 
 /* Whether a suspension is to end with -ECANCELED. */
@@ -56,5 +55,14 @@ void task_interrupt(struct task *t);
 struct task *task_of(const struct ga_future *f);
 /* Whether a call of the loop starts a task or goes on with it. */
 bool task_is_turn(const struct loop_call *c);
+/* Its name and place as the table has them: cut if they are long; "" if it has none. */
+const char *task_name(const struct task *t);
+const char *task_site(const struct task *t);
+/* For the task table: what a task that is about to park waits for, with what that is about. */
+void task_waits(struct task *t, const char *kind, enum task_target is, uint32_t target);
+/* The same of one future, until task_awaited(); and of a future that it waits for among others. */
+void task_awaits(struct task *t, const struct ga_future *f);
+void task_awaited(struct task *t);
+void task_joins(struct task *t, struct ga_future *f);
 /* The running task of this thread, or NULL. */
 struct task *task_current(void);

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "park.h"
 #include "slots.h"
+#include "task.h"
 #include <errno.h>
 
 struct wait {
@@ -42,6 +43,7 @@ int ga_wait(ga_future *const futures[], size_t count, enum ga_wait_mode mode, in
 	r = loop_timer_set(loop_current(), &w.timer, deadline);
 	if (r >= 0) {
 		w.pending = slots_wait(&w.slots, futures, on_one_done);
+		task_waits(w.park.task, "wait", TARGET_COUNT, (uint32_t)w.pending);
 		r = park_wait(&w.park);
 	}
 	loop_timer_stop(loop_current(), &w.timer);
@@ -101,6 +103,7 @@ static void on_one_done(struct future_waiter *waiter, struct ga_future *f)
 	struct wait *w = slot_owner(waiter);
 
 	w->pending--;
+	w->park.task->row.target = (uint32_t)w->pending;
 	if (w->pending == 0 || w->mode == GA_FIRST_COMPLETED ||
 	    (w->mode == GA_FIRST_EXCEPTION && is_exception(f)))
 		park_wake(&w->park, 0);

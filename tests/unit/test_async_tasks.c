@@ -1,0 +1,502 @@
+/* The task table: what a reader sees of a process's tasks, and what it makes of bytes that are none. */
+#include "async_check.h"
+#include "tap_main.h"
+#include "task_reader.h"
+#include "task_slab.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the test wants of a row, copied: the reader's is gone with the next one. */
+struct seen {
+	uint64_t id, awaits, awaited_by;
+	enum ga_task_state state;
+	bool on_cpu;
+	char name[64], site[96], waits_for[96];
+	unsigned cancels, count;
+	int64_t age;
+};
+
+/* The task of that name; false: there is none. `count` says how many have it. */
+static bool look(const char *name, struct seen *seen)
+{
+	const struct ga_task_info *info;
+	ga_tasks *tasks;
+
+	memset(seen, 0, sizeof(*seen));
+	if (ga_tasks_open(getpid(), &tasks) < 0)
+		return false;
+	while ((info = ga_tasks_next(tasks)) != NULL) {
+		if (strcmp(info->name, name) != 0)
+			continue;
+		seen->count++;
+		seen->id = info->id;
+		seen->awaits = info->awaits;
+		seen->awaited_by = info->awaited_by;
+		seen->state = info->state;
+		seen->on_cpu = info->is_on_cpu;
+		seen->cancels = info->cancels;
+		seen->age = info->age_ns;
+		snprintf(seen->name, sizeof(seen->name), "%s", info->name);
+		snprintf(seen->site, sizeof(seen->site), "%s", info->site);
+		snprintf(seen->waits_for, sizeof(seen->waits_for), "%s", info->waits_for);
+	}
+	ga_tasks_close(tasks);
+	return seen->count > 0;
+}
+
+static int nap(const void *unused GA_UNUSED)
+{
+	return ga_sleep(GA_SECONDS(1));
+}
+
+CASE(a_parked_task_is_seen_with_its_name_place_and_wait)
+{
+	GA_AUTO ga_future *task = ga_spawn(nap, NULL);
+	struct seen seen;
+
+	EXPECT(look("nap", &seen) && seen.state == GA_TASK_NEW);
+	EXPECT(one_turn() == 0);
+	EXPECT(look("nap", &seen));
+	EXPECT(seen.state == GA_TASK_PARKED && strcmp(seen.waits_for, "sleep") == 0);
+	EXPECT(strstr(seen.site, "test_async_tasks.c:") != NULL);
+	EXPECT(!seen.on_cpu && seen.count == 1 && seen.cancels == 0);
+	return ga_await(task);
+}
+
+CASE(the_task_that_looks_is_on_the_cpu)
+{
+	struct seen seen;
+
+	EXPECT(look("fn", &seen)); /* run_virtual_on() spawned it by that name */
+	EXPECT(seen.state == GA_TASK_RUNNING && seen.on_cpu);
+	return 0;
+}
+
+static int look_at_both(const void *ret)
+{
+	struct seen *both = (struct seen *)(uintptr_t)ret;
+
+	return look("eager outer", &both[0]) && look("eager inner", &both[1]) ? 0 : -1;
+}
+
+static int run_inner(const void *ret)
+{
+	const struct ga_spawn_options options = { .name = "eager inner", .eager = true };
+	GA_AUTO ga_future *inner = ga_spawn_with(look_at_both, ret, &options);
+
+	return ga_await(inner);
+}
+
+CASE(of_tasks_that_run_inside_each_other_the_innermost_is_on_the_cpu)
+{
+	const struct ga_spawn_options options = { .name = "eager outer", .eager = true };
+	struct seen both[2] = { 0 };
+	GA_AUTO ga_future *outer = ga_spawn_with(run_inner, both, &options);
+
+	EXPECT(ga_await(outer) == 0);
+	EXPECT(both[0].state == GA_TASK_RUNNING && !both[0].on_cpu);
+	EXPECT(both[1].state == GA_TASK_RUNNING && both[1].on_cpu);
+	return 0;
+}
+
+static int await_it(const void *future)
+{
+	return ga_await((ga_future *)(uintptr_t)future);
+}
+
+static int gather_two(const void *futures)
+{
+	ga_future *const *both = futures;
+
+	return ga_gather(both, 2, 0);
+}
+
+CASE(who_awaits_whom_is_seen_while_it_does)
+{
+	const struct ga_spawn_options names[] = { { .name = "child one" }, { .name = "child two" } };
+	GA_AUTO ga_future *one = ga_spawn_with(nap, NULL, &names[0]);
+	GA_AUTO ga_future *two = ga_spawn_with(nap, NULL, &names[1]);
+	ga_future *children[] = { one, two };
+	GA_AUTO ga_future *parent = ga_spawn(gather_two, children);
+	GA_AUTO ga_future *waiter = ga_spawn(await_it, parent);
+	struct seen p, w, a, b;
+
+	EXPECT(one_turn() == 0);
+	EXPECT(look("gather_two", &p) && look("await_it", &w));
+	EXPECT(look("child one", &a) && look("child two", &b));
+	EXPECT(a.awaited_by == p.id && b.awaited_by == p.id && p.awaited_by == 0);
+	EXPECT(strcmp(p.waits_for, "gather 2") == 0);
+	EXPECT(w.awaits == p.id && strcmp(w.waits_for, "task") == 0);
+	ga_cancel(one);
+	EXPECT(ga_await(waiter) == -ECANCELED);
+	EXPECT(look("gather_two", &p) && p.state == GA_TASK_DONE && p.waits_for[0] == '\0');
+	EXPECT(look("child two", &b) && b.awaited_by == 0);
+	return 0;
+}
+
+CASE(an_edge_ends_with_its_wait)
+{
+	const struct ga_spawn_options name = { .name = "slow child" };
+	GA_AUTO ga_future *child = ga_spawn_with(nap, NULL, &name);
+	ga_future *children[] = { child };
+	GA_AUTO ga_future *sleeper = NULL;
+	struct seen seen;
+
+	EXPECT(ga_wait(children, 1, GA_ALL_COMPLETED, ga_now() + GA_MILLISECONDS(1)) == 0);
+	EXPECT(look("slow child", &seen) && seen.awaited_by == 0);
+	EXPECT(ga_sleep(GA_MILLISECONDS(1)) == 0);
+	sleeper = ga_spawn(nap, NULL);
+	EXPECT(one_turn() == 0);
+	EXPECT(look("slow child", &seen) && seen.awaited_by == 0);
+	ga_cancel(child);
+	ga_cancel(sleeper);
+	return ga_await(child) == -ECANCELED ? 0 : -1;
+}
+
+CASE(the_kind_of_a_future_is_told)
+{
+	GA_AUTO ga_future *plain = ga_future_new();
+	GA_AUTO ga_future *task = ga_spawn(await_it, plain);
+	struct seen seen;
+
+	EXPECT(one_turn() == 0);
+	EXPECT(look("await_it", &seen) && strcmp(seen.waits_for, "future") == 0 && seen.awaits == 0);
+	EXPECT(ga_resolve(plain, 0, NULL) == 0);
+	EXPECT(look("await_it", &seen) && seen.state == GA_TASK_READY);
+	return ga_await(task);
+}
+
+CASE(a_cancelled_task_shows_its_requests)
+{
+	GA_AUTO ga_future *task = ga_spawn(nap, NULL);
+	struct seen seen;
+
+	ga_cancel(task);
+	ga_cancel(task);
+	EXPECT(look("nap", &seen) && seen.cancels == 2);
+	return ga_await(task) == -ECANCELED ? 0 : -1;
+}
+
+CASE(a_name_at_the_address_of_another_is_told_apart)
+{
+	char name[16] = "first";
+	const struct ga_spawn_options options = { .name = name };
+	ga_future *both[2];
+	struct seen seen;
+
+	for (int i = 0; i < 2; i++) {
+		strcpy(name, i ? "second" : "first");
+		both[i] = ga_spawn_with(nap, NULL, &options);
+	}
+	EXPECT(look("first", &seen) && seen.count == 1);
+	EXPECT(look("second", &seen) && seen.count == 1);
+	EXPECT(strcmp(ga_task_name(both[0]), "first") == 0);
+	ga_release_all(both, 2);
+	return 0;
+}
+
+CASE(long_names_are_cut_and_of_long_places_the_end_stays)
+{
+	char name[200], place[200];
+	struct seen seen;
+	ga_future *task;
+
+	memset(name, 'n', sizeof(name) - 1);
+	memset(place, 'p', sizeof(place) - 1);
+	name[sizeof(name) - 1] = '\0';
+	strcpy(place + sizeof(place) - 8, "file:42");
+	task = ga_spawn_at(nap, NULL, NULL, name, place);
+	name[55] = '\0';
+	EXPECT(look(name, &seen));
+	EXPECT(strlen(seen.site) == 71 && strcmp(seen.site + 64, "file:42") == 0);
+	EXPECT(strcmp(ga_task_name(task), name) == 0);
+	ga_release(task);
+	return 0;
+}
+
+static int hold_one(const void *ret_task)
+{
+	ga_future **held = (ga_future **)(uintptr_t)ret_task;
+
+	*held = ga_spawn(sleep_then_return, &(int){ 0 });
+	return ga_await(*held);
+}
+
+static void a_handle_outlives_its_loop(void **state GA_UNUSED)
+{
+	ga_future *held = NULL;
+
+	assert_int_equal(run_virtual_on(NULL, hold_one, &held), 0);
+	assert_true(ga_done(held));
+	assert_int_equal(ga_result(held, NULL), 0);
+	assert_string_equal(ga_task_name(held), "sleep_then_return");
+	ga_release(held);
+}
+
+static void without_a_loop_there_is_no_table(void **state GA_UNUSED)
+{
+	ga_tasks *tasks;
+
+	assert_int_equal(ga_tasks_open(getpid(), &tasks), -ENODATA);
+	assert_int_equal(ga_tasks_open(0x7fffffff, &tasks), -ESRCH);
+}
+
+CASE(a_table_that_was_turned_off_is_not_seen)
+{
+	struct seen seen;
+
+	EXPECT(!look("nap", &seen));
+	return 0;
+}
+
+static void the_environment_turns_the_table_off(void **state GA_UNUSED)
+{
+	ga_tasks *tasks;
+
+	setenv("GATHER_TASKS", "0", 1);
+	a_table_that_was_turned_off_is_not_seen(NULL);
+	unsetenv("GATHER_TASKS");
+	assert_int_equal(ga_tasks_open(getpid(), &tasks), -ENODATA);
+}
+
+/* ---- the memory ---- */
+
+#define MANY 20000
+
+static off_t table_blocks(void)
+{
+	char path[64], target[64];
+	struct stat st;
+
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t size;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		size = readlink(path, target, sizeof(target) - 1);
+		target[size > 0 ? size : 0] = '\0';
+		if (strstr(target, TASK_TABLE_NAME) && fstat(fd, &st) == 0)
+			return st.st_blocks;
+	}
+	return -1;
+}
+
+CASE(the_memory_of_many_tasks_is_given_back_and_used_again)
+{
+	ga_future **tasks = calloc(MANY, sizeof(*tasks));
+	off_t before = table_blocks();
+
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < MANY; i++)
+			tasks[i] = ga_spawn(nap, NULL);
+		EXPECT(table_blocks() > before + MANY * 100 / 512);
+		for (int i = 0; i < MANY; i++)
+			ga_cancel(tasks[i]);
+		ga_release_all(tasks, MANY);
+		EXPECT(one_turn() == 0);
+		EXPECT(table_blocks() <= before + 8 * (int)TABLE_CHUNK_BYTES / 512);
+	}
+	free(tasks);
+	return 0;
+}
+
+/* A deterministic generator: a failing case can be run again. */
+static uint64_t random_state = 1;
+
+static uint64_t draw(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+static void slots_are_distinct_whatever_order_they_come_and_go_in(void **state GA_UNUSED)
+{
+	enum { SLOTS = 3000 };
+	static struct task_row *slots[SLOTS];
+	struct task_slab *slab;
+	uint32_t used = 0;
+
+	assert_int_equal(task_slab_new(208, &slab), 0);
+	for (int i = 0; i < 200000; i++) {
+		size_t at = draw() % SLOTS;
+
+		if (slots[at]) {
+			assert_int_equal(slots[at]->stack_bytes, at);
+			task_slab_give(slab, slots[at]);
+			slots[at] = NULL;
+			used--;
+		} else {
+			slots[at] = task_slab_take(slab);
+			assert_non_null(slots[at]);
+			slots[at]->stack_bytes = (uint32_t)at;
+			used++;
+		}
+		assert_int_equal(slab->used, used);
+	}
+	for (size_t i = 0; i < SLOTS; i++)
+		if (slots[i])
+			task_slab_give(slab, slots[i]);
+	task_slab_close(slab);
+}
+
+/* ---- garbage ---- */
+
+/* All that a reader can be asked, of whatever stands in the file. */
+static void read_all(int fd)
+{
+	const struct ga_task_info *info;
+	const struct ga_site_use *use;
+	struct ga_loop_info loop;
+	ga_tasks *tasks;
+	size_t length = 0;
+
+	if (tasks_open_fd(fd, &tasks) < 0)
+		return;
+	for (int pass = 0; pass < 2; pass++) {
+		while ((info = ga_tasks_next(tasks)) != NULL) {
+			assert_in_range(info->state, GA_TASK_NEW, GA_TASK_DONE);
+			assert_true(info->age_ns >= 0 && info->since_ns >= 0);
+			length += strlen(info->name) + strlen(info->site) + strlen(info->waits_for);
+		}
+		while ((use = ga_tasks_next_site(tasks)) != NULL)
+			length += strlen(use->name) + strlen(use->site);
+		ga_tasks_rewind(tasks);
+	}
+	assert_true(ga_tasks_loop(tasks, 0, &loop));
+	assert_false(ga_tasks_loop(tasks, 1, &loop));
+	ga_tasks_close(tasks);
+	assert_true(length < 1000000000);
+}
+
+static void damage(unsigned char *table, size_t size)
+{
+	size_t places[] = { sizeof(struct table_header), 4096, 8192, size };
+	unsigned count = 1 + (unsigned)(draw() % 40);
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t at = (draw() % 4 == 0) ? TABLE_CHUNKS_AT + draw() % 16384
+					      : draw() % places[draw() % 4];
+
+		if (at + 8 > size || (at < 12 && draw() % 16))
+			continue; /* mostly a table that still says it is one */
+		switch (draw() % 4) {
+		case 0:
+			table[at] = (unsigned char)draw();
+			break;
+		case 1:
+			memset(table + at, 0xff, 8);
+			break;
+		case 2:
+			table[at] ^= (unsigned char)(1u << draw() % 8);
+			break;
+		default:
+			memset(table + at, 0, 8);
+		}
+	}
+}
+
+/* A table with tasks in all relations, as a file. */
+static unsigned char *sample;
+static size_t sample_size;
+
+CASE(take_a_sample)
+{
+	GA_AUTO ga_future *one = ga_spawn(nap, NULL);
+	GA_AUTO ga_future *two = ga_spawn(nap, NULL);
+	ga_future *children[] = { one, two };
+	GA_AUTO ga_future *parent = ga_spawn(gather_two, children);
+	GA_AUTO ga_future *waiter = ga_spawn(await_it, parent);
+	const char *header;
+
+	EXPECT(one_turn() == 0);
+	header = (const char *)runtime_current()->slab->header;
+	sample_size = TABLE_CHUNKS_AT + TABLE_CHUNK_BYTES;
+	sample = malloc(sample_size);
+	memcpy(sample, header, TABLE_CHUNKS_AT);
+	memset(sample + TABLE_CHUNKS_AT, 0, TABLE_CHUNK_BYTES);
+	memcpy(sample + TABLE_CHUNKS_AT, header + TABLE_CHUNKS_AT,
+	       16 * runtime_current()->slab->row_bytes);
+	ga_cancel(waiter);
+	EXPECT(ga_await(waiter) == -ECANCELED); /* the others hold what lies on this stack */
+	return 0;
+}
+
+static void no_bytes_in_a_table_hurt_its_reader(void **state GA_UNUSED)
+{
+	int fd = memfd_create("damaged", MFD_CLOEXEC);
+	unsigned char *bytes;
+
+	assert_true(fd >= 0);
+	take_a_sample(NULL);
+	bytes = malloc(sample_size);
+	assert_int_equal(pwrite(fd, sample, sample_size, 0), sample_size);
+	read_all(fd);
+	for (int i = 0; i < 10000; i++) {
+		size_t hot = TABLE_CHUNKS_AT + 16384;
+
+		/* What a change can reach is written again, not all of the megabyte. */
+		memcpy(bytes, sample, sample_size);
+		damage(bytes, sample_size);
+		assert_true(pwrite(fd, bytes, 8192, 0) == 8192);
+		assert_true(pwrite(fd, bytes + TABLE_CHUNKS_AT, hot - TABLE_CHUNKS_AT,
+				   TABLE_CHUNKS_AT) > 0);
+		if (i % 10 == 9)
+			assert_int_equal(ftruncate(fd, (off_t)(draw() % (2 * sample_size))), 0);
+		read_all(fd);
+	}
+	free(bytes);
+	free(sample);
+	close(fd);
+}
+
+static void random_bytes_and_odd_files_are_no_table(void **state GA_UNUSED)
+{
+	int fd = memfd_create("random", MFD_CLOEXEC), ends[2];
+	uint64_t words[1024];
+	ga_tasks *tasks;
+
+	for (int i = 0; i < 1000; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(words); k++)
+			words[k] = draw();
+		assert_int_equal(pwrite(fd, words, sizeof(words), 0), sizeof(words));
+		assert_int_equal(tasks_open_fd(fd, &tasks), -EPROTO);
+	}
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(tasks_open_fd(fd, &tasks), -EPROTO);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(tasks_open_fd(ends[0], &tasks), -EPROTO);
+	assert_int_equal(tasks_open_fd(-1, &tasks), -EPROTO);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_parked_task_is_seen_with_its_name_place_and_wait),
+		cmocka_unit_test(the_task_that_looks_is_on_the_cpu),
+		cmocka_unit_test(of_tasks_that_run_inside_each_other_the_innermost_is_on_the_cpu),
+		cmocka_unit_test(who_awaits_whom_is_seen_while_it_does),
+		cmocka_unit_test(an_edge_ends_with_its_wait),
+		cmocka_unit_test(the_kind_of_a_future_is_told),
+		cmocka_unit_test(a_cancelled_task_shows_its_requests),
+		cmocka_unit_test(a_name_at_the_address_of_another_is_told_apart),
+		cmocka_unit_test(long_names_are_cut_and_of_long_places_the_end_stays),
+		cmocka_unit_test(a_handle_outlives_its_loop),
+		cmocka_unit_test(without_a_loop_there_is_no_table),
+		cmocka_unit_test(the_environment_turns_the_table_off),
+		cmocka_unit_test(the_memory_of_many_tasks_is_given_back_and_used_again),
+		cmocka_unit_test(slots_are_distinct_whatever_order_they_come_and_go_in),
+		cmocka_unit_test(no_bytes_in_a_table_hurt_its_reader),
+		cmocka_unit_test(random_bytes_and_odd_files_are_no_table),
+	};
+
+	return TAP_RUN(tests);
+}
