@@ -2,7 +2,7 @@
 
 prefix ?= /usr/local
 
-.PHONY: build demo check torture coverage bench install lint format clean
+.PHONY: build demo check torture coverage bench bench-async install lint format clean
 
 build:
 	@config/install-packages build
@@ -31,6 +31,10 @@ coverage:
 
 bench: build
 	@bench/run $(BENCH)
+
+# libgather beside other runtimes; `make bench-async BENCH=--quick` is the short form.
+bench-async: build
+	@bench/run --suite async $(BENCH)
 
 # Without building: `make` is for the user, `sudo make install` for root. The prefix is compiled in.
 install:

@@ -20,11 +20,13 @@ _C_PEERS = {
 _GO_PEERS = ["fetch", "sleeps"]
 
 
-def install_packages(bench):
-    installer = bench.root / "config/install-packages"
-    subprocess.run([installer, "bench"], check=True)
+def install_packages(bench, section):
+    subprocess.run([bench.root / "config/install-packages", section], check=True)
+
+
+def install_npm(bench):
     if not shutil.which("npm"):  # Node's packages outside of Debian have it within, and conflict with Debian's npm
-        subprocess.run([installer, "bench-npm"], check=True)
+        install_packages(bench, "bench-npm")
 
 
 def install_undici(bench):
@@ -38,13 +40,13 @@ def install_undici(bench):
                     f"undici@{7 if major >= 20 else 6}"], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
-def _is_older(target, *sources):
+def is_older(target, *sources):
     return not target.exists() or any(source.stat().st_mtime > target.stat().st_mtime for source in sources)
 
 
-def _compile(bench, source, target, packages, extra):
-    headers = list((bench.root / "bench/peers").glob("*.h"))
-    if not _is_older(target, source, *headers):
+def compile_c(bench, source, target, packages, extra):
+    headers = list((bench.root / "bench/peers").glob("**/*.h"))
+    if not is_older(target, source, *headers):
         return
     flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", *packages], text=True).split() \
         if packages else []
@@ -54,18 +56,32 @@ def _compile(bench, source, target, packages, extra):
 
 def compile_peers(bench):
     for name, packages in _C_PEERS.items():
-        _compile(bench, bench.root / f"bench/peers/{name}.c", bench.build / name, packages, [])
-    environment = {**os.environ, "GOCACHE": str(bench.build / "go-cache"), "GO111MODULE": "off", "CGO_ENABLED": "0"}
+        compile_c(bench, bench.root / f"bench/peers/{name}.c", bench.build / name, packages, [])
     for name in _GO_PEERS:
-        source, target = bench.root / f"bench/peers/{name}.go", bench.build / f"{name}_go"
-        if _is_older(target, source):
-            subprocess.run(["go", "build", "-o", target, source], check=True, env=environment)
+        compile_go(bench, bench.root / f"bench/peers/{name}.go", bench.build / f"{name}_go")
+
+
+def compile_go(bench, source, target):
+    environment = {**os.environ, "GOCACHE": str(bench.build / "go-cache"), "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    if is_older(target, source):
+        subprocess.run(["go", "build", "-o", target, source], check=True, env=environment)
 
 
 def compile_clients(bench):
     """The clients of gatherd itself."""
+    if bench.peers_only:
+        return
     library = bench.product / "lib"
     linked = [f"-I{bench.root}/include", f"-L{library}", f"-Wl,-rpath,{library}", "-lgatherclient"]
-    _compile(bench, bench.root / "bench/clients/records.c", bench.build / "records", [], linked)
-    _compile(bench, bench.root / "bench/clients/producers.c", bench.build / "producers_records", [], linked)
-    _compile(bench, bench.root / "bench/clients/lines.c", bench.build / "lines", [], [])
+    compile_c(bench, bench.root / "bench/clients/records.c", bench.build / "records", [], linked)
+    compile_c(bench, bench.root / "bench/clients/producers.c", bench.build / "producers_records", [], linked)
+    compile_c(bench, bench.root / "bench/clients/lines.c", bench.build / "lines", [], [])
+
+
+def prepare(bench):
+    """For the workloads of bench/workloads."""
+    install_packages(bench, "bench")
+    install_npm(bench)
+    install_undici(bench)
+    compile_peers(bench)
+    compile_clients(bench)

@@ -68,6 +68,15 @@ def memory_kib(pids):
     return pss, rss
 
 
+def peak_kib(pid):
+    """The most memory that the process has had resident since its start, and its page tables now."""
+    try:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return sum(int(status[name].split()[0]) for name in ("VmHWM", "VmPTE"))
+    except (OSError, KeyError):
+        return 0  # it is ending
+
+
 def command_name(pid):
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ").strip()

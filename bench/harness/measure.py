@@ -40,8 +40,14 @@ class Figures:
     cpu_us: float = None  # whole system, a job
     p50_us: float = None
     p99_us: float = None
+    system_cpu_us: float = None  # of that without the client, a job
     pss_mib: float = None
     rss_mib: float = None
+    peak_mb: float = None
+
+    @property
+    def job_ns(self):
+        return 1e9 / self.rate
 
     @property
     def rate(self):
@@ -59,21 +65,33 @@ class _Sampler(threading.Thread):
     def __init__(self, roots):
         super().__init__(daemon=True)
         self.roots = roots
-        self.pss = self.rss = 0
+        self.peaks = {}
         self._end = threading.Event()
 
     def run(self):
         while not self._end.wait(_SAMPLE_SECONDS):
-            pss, rss = machine.memory_kib(machine.family(self.roots))
-            self.pss = max(self.pss, pss)
-            self.rss = max(self.rss, rss)
+            for name, value in self.sample().items():
+                self.peaks[name] = max(self.peaks.get(name, 0), value)
+
+    def sample(self):
+        pss, rss = machine.memory_kib(machine.family(self.roots))
+        return {"pss_mib": pss / 1024, "rss_mib": rss / 1024}
 
     def stop(self):
         self._end.set()
         self.join()
 
 
-def _run(bench, subject, with_memory):
+class _ClientSampler(_Sampler):
+    """The peak of one process, as the kernel keeps it, and its page tables: cheap, whatever its size."""
+
+    def sample(self):
+        if machine.command_name(self.roots[0]) == machine.command_name(os.getpid()):
+            return {}  # it is still us
+        return {"peak_mb": machine.peak_kib(self.roots[0]) * 1024 / 1e6}
+
+
+def _run(bench, subject, sampler_class):
     with Scope(bench) as scope:
         command = [str(word) for word in subject.prepare(scope)]
         if subject.cpu is not None:
@@ -85,15 +103,16 @@ def _run(bench, subject, with_memory):
                                       env={**os.environ, **subject.environment})
             watchdog = threading.Timer(_LONGEST_RUN_SECONDS, client.kill)
             watchdog.start()
-            sampler = _Sampler([client.pid, *scope.system])
-            if with_memory:
+            sampler = sampler_class and sampler_class([client.pid, *scope.system])
+            if sampler:
                 sampler.start()
             _, status, usage = os.wait4(client.pid, 0)
             wall = time.monotonic() - start
             client.returncode = os.waitstatus_to_exitcode(status)
-            cpu = usage.ru_utime + usage.ru_stime + machine.cpu_seconds(system) - before
+            system_cpu = machine.cpu_seconds(system) - before
+            cpu = usage.ru_utime + usage.ru_stime + system_cpu
             watchdog.cancel()
-            if with_memory:
+            if sampler:
                 sampler.stop()
             out.seek(0)
             err.seek(0)
@@ -102,8 +121,8 @@ def _run(bench, subject, with_memory):
                                    f"{err.read()[-1000:].decode(errors='replace')} {scope.log()}")
             said = (subject.figures or _last_json)(out.read().decode(errors="replace"),
                                                    err.read().decode(errors="replace"))
-        return {"wall_s": wall, "cpu_us": cpu / subject.jobs * 1e6, "pss_mib": sampler.pss / 1024,
-                "rss_mib": sampler.rss / 1024, **said}
+        return {"wall_s": wall, "cpu_us": cpu / subject.jobs * 1e6, "system_cpu_us": system_cpu / subject.jobs * 1e6,
+                **(sampler.peaks if sampler else {}), **said}
 
 
 def _last_json(out, _):
@@ -117,22 +136,28 @@ def _last_json(out, _):
 
 def measure(bench, subjects):
     """{name: Figures} of all subjects, `bench.runs` runs each, taking turns, and one more for the memory."""
+    figures = _take_turns(bench, subjects, bench.runs, None)
+    for name, memory in _take_turns(bench, subjects, 1, _Sampler, "memory").items():
+        figures[name].pss_mib, figures[name].rss_mib = memory.pss_mib, memory.rss_mib
+    return figures
+
+
+def measure_alone(bench, subjects, peak=False, runs=None):
+    """The same of programs that do all by themselves, for times, and if wanted for the peak of each one's memory."""
+    return _take_turns(bench, subjects, runs or bench.runs, _ClientSampler if peak else None)
+
+
+def _take_turns(bench, subjects, count, sampler_class, what="run"):
     runs = {subject.name: [] for subject in subjects}
-    memory = {}
-    for turn in range(bench.runs + 1):
+    for turn in range(count):
         for subject in subjects:
-            print(f"  {subject.name}, {'memory' if turn == bench.runs else f'run {turn + 1}'}",
-                  file=sys.stderr, flush=True)
-            if turn == bench.runs:
-                memory[subject.name] = _run(bench, subject, True)
-            else:
-                runs[subject.name].append(_run(bench, subject, False))
-    return {subject.name: _median(subject, runs[subject.name], memory[subject.name]) for subject in subjects}
+            print(f"  {subject.name}, {what} {turn + 1}", file=sys.stderr, flush=True)
+            runs[subject.name].append(_run(bench, subject, sampler_class))
+    return {subject.name: _median(subject, runs[subject.name]) for subject in subjects}
 
 
-def _median(subject, runs, memory):
-    figures = Figures(subject.jobs, pss_mib=memory["pss_mib"], rss_mib=memory["rss_mib"])
-    for name in ("wall_s", "elapsed_s", "cpu_us", "p50_us", "p99_us"):
-        if name in runs[0]:
-            setattr(figures, name, statistics.median(run[name] for run in runs))
+def _median(subject, runs):
+    figures = Figures(subject.jobs)
+    for name in runs[0]:
+        setattr(figures, name, statistics.median(run[name] for run in runs))
     return figures

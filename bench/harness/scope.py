@@ -111,6 +111,8 @@ class Scope:
             raise RuntimeError(f"{process.args} ended: {self.log()}")
 
     def log(self):
+        if not os.path.exists(self.path("log")):
+            return ""
         with open(self.path("log"), errors="replace") as file:
             return file.read()[-2000:]
 
