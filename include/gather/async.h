@@ -126,12 +126,13 @@ GA_API int ga_shield_enter(struct ga_timeout *scope, int64_t deadline) GA_MUST_C
 
 /* ---- threads ---- */
 
-/* Run fn(arg) in the thread pool; resolves with what it returns. IO: many threads, free of the loop's CPU pin.
- * CPU: one thread a loop, that keeps it. Cancelling abandons the wait, not the work that has begun: `arg` must outlive it;
- * work that no thread has begun is never run. */
+/* Run fn(arg) in the thread pool; resolves with what it returns, or -EAGAIN: the pool is full (executor.h), or no thread
+ * can be had. IO: up to 32 threads, free of the loop's CPU pin. CPU: one thread a loop, that keeps it. Cancelling abandons
+ * the wait, not the work that has begun: `arg` must outlive it; work that no thread has begun is never run. NULL: no
+ * memory, no such pool, or the loop has closed. */
 enum ga_pool { GA_POOL_IO, GA_POOL_CPU };
 GA_API ga_future *ga_executor(enum ga_pool pool, int (*fn)(void *arg), void *arg);
-/* The same, and `after(arg)` is called on the loop once fn has returned, or will never run: there arg can be freed. */
+/* The same, and `after(arg)` is called on the loop once fn has returned, or will never run: there arg can be freed. Not for a NULL. */
 GA_API ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 				   void (*after)(void *arg));
 

@@ -4,6 +4,7 @@
 #include "executor.h"
 #include "future.h"
 #include <errno.h>
+#include <gather/executor.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,13 +28,15 @@ struct pool {
 	struct loop *loop;
 	bool pinned; /* keeps the CPUs of the loop's thread */
 	bool closing;
-	unsigned limit, count, idle, queued;
-	pthread_t threads[IO_THREADS];
+	unsigned limit, queue_limit;
+	unsigned count, queued;
+	unsigned idle; /* threads that run nothing, though work may be queued for them already */
+	pthread_t threads[THREADS_MAX];
 };
 
 struct executor {
-	unsigned unfinished; /* handed in, and on_work_done() not called yet */
-	bool closing;
+	unsigned unfinished;  /* handed in, and on_work_done() not called yet */
+	bool closing;         /* nothing more will be waited for */
 	struct pool pools[2]; /* by enum ga_pool */
 };
 
@@ -42,6 +45,7 @@ static cpu_set_t io_cpus;
 static struct executor *executor_get(struct runtime *rt);
 static void pool_init(struct pool *p, struct loop *l, unsigned limit, bool pinned);
 static int pool_add(struct pool *p, struct work *w);
+static bool pool_has_room(struct pool *p);
 static int pool_start_thread(struct pool *p);
 static void *pool_main(void *arg);
 static void work_run(struct work *w);
@@ -75,6 +79,7 @@ ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 	struct runtime *rt = runtime_get();
 	struct executor *e = rt ? executor_get(rt) : NULL;
 	struct work *w;
+	int r;
 
 	if (!e || (pool != GA_POOL_IO && pool != GA_POOL_CPU))
 		return NULL;
@@ -88,20 +93,43 @@ ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 	w->after = after;
 	w->begun = false;
 	w->pool = &e->pools[pool];
-	if (pool_add(w->pool, w) < 0) {
-		free(w);
-		return NULL;
-	}
 	w->future.refs++;
 	e->unfinished++;
 	loop_hold(rt->loop, 1);
+	r = pool_add(w->pool, w);
+	if (r < 0) {
+		future_resolve(&w->future, r, NULL);
+		loop_call_soon(rt->loop, &w->call); /* `after` is called as for any other */
+	}
 	return &w->future;
+}
+
+int ga_executor_limit(enum ga_pool pool, unsigned threads, unsigned queue)
+{
+	struct runtime *rt = runtime_get();
+	struct executor *e;
+	struct pool *p;
+
+	if (!rt)
+		return loop_current() ? -ENOMEM : -EPERM;
+	e = executor_get(rt);
+	if (!e)
+		return rt->executor_closed ? -ECANCELED : -ENOMEM;
+	if ((pool != GA_POOL_IO && pool != GA_POOL_CPU) || threads == 0 || threads > THREADS_MAX)
+		return -EINVAL;
+	p = &e->pools[pool];
+	pthread_mutex_lock(&p->lock);
+	p->limit = threads;
+	p->queue_limit = queue;
+	pthread_mutex_unlock(&p->lock);
+	return 0;
 }
 
 void executor_close(struct runtime *rt)
 {
 	struct executor *e = rt->executor;
 
+	rt->executor_closed = !e;
 	if (!e)
 		return;
 	e->closing = true;
@@ -112,11 +140,12 @@ void executor_close(struct runtime *rt)
 		pool_close(&e->pools[i]);
 	free(e);
 	rt->executor = NULL;
+	rt->executor_closed = true;
 }
 
 static struct executor *executor_get(struct runtime *rt)
 {
-	if (rt->executor)
+	if (rt->executor || rt->executor_closed)
 		return rt->executor;
 	rt->executor = calloc(1, sizeof(*rt->executor));
 	if (!rt->executor)
@@ -133,17 +162,17 @@ static void pool_init(struct pool *p, struct loop *l, unsigned limit, bool pinne
 	list_init(&p->queue);
 	p->loop = l;
 	p->limit = limit;
+	p->queue_limit = QUEUE_MAX;
 	p->pinned = pinned;
 }
 
-/* -EAGAIN: no thread could be started, and there is none. */
+/* -EAGAIN: full, or no thread could be started and there is none. */
 static int pool_add(struct pool *p, struct work *w)
 {
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->queued >= p->idle && p->count < p->limit && pool_start_thread(p) < 0 && p->count == 0)
-		r = -EAGAIN;
+	r = pool_has_room(p) ? 0 : -EAGAIN;
 	if (r == 0) {
 		list_push_back(&p->queue, &w->call.node);
 		p->queued++;
@@ -151,6 +180,14 @@ static int pool_add(struct pool *p, struct work *w)
 	}
 	pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+/* A thread is free, or starts, or there is one and a place in the queue. */
+static bool pool_has_room(struct pool *p)
+{
+	if (p->queued < p->idle || (p->count < p->limit && pool_start_thread(p) == 0))
+		return true;
+	return p->count > 0 && p->queued - p->idle < p->queue_limit;
 }
 
 /* With all signals blocked: they are the loop's business. */
@@ -166,6 +203,7 @@ static int pool_start_thread(struct pool *p)
 	if (r != 0)
 		return -r;
 	p->count++;
+	p->idle++;
 	return 0;
 }
 
@@ -180,19 +218,18 @@ static void *pool_main(void *arg)
 		(void)pthread_setaffinity_np(pthread_self(), sizeof(io_cpus), &io_cpus);
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while ((node = list_pop_front(&p->queue)) == NULL && !p->closing) {
-			p->idle++;
+		while ((node = list_pop_front(&p->queue)) == NULL && !p->closing)
 			pthread_cond_wait(&p->wake, &p->lock);
-			p->idle--;
-		}
 		if (!node)
 			break;
 		w = container_of(node, struct work, call.node);
 		w->begun = true;
 		p->queued--;
+		p->idle--;
 		pthread_mutex_unlock(&p->lock);
 		work_run(w);
 		pthread_mutex_lock(&p->lock);
+		p->idle++;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -204,7 +241,7 @@ static void work_run(struct work *w)
 	loop_call_from_thread(w->pool->loop, &w->call);
 }
 
-/* The queue is empty. */
+/* The queue is empty. Threads stay until now, as asyncio's do: those that are idle are used again. */
 static void pool_close(struct pool *p)
 {
 	pthread_mutex_lock(&p->lock);

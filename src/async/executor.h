@@ -10,6 +10,8 @@
 
 #define IO_THREADS 32
 #define CPU_THREADS 1
+#define THREADS_MAX 256
+#define QUEUE_MAX 65536
 
 /* Which CPUs the I/O threads may use: process-wide, for pools that are made later. By default those that the process was
  * allowed when it started; a process that was pinned before exec says what it was allowed before. */

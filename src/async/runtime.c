@@ -91,6 +91,7 @@ static void runtime_free(void *object)
 	struct runtime *rt = object;
 	int r = runtime_close(rt);
 
+	processes_close(rt); /* what runtime_close() didn't come to */
 	signals_close(rt);
 	overflow_unwatch();
 	slab_done(&rt->small);

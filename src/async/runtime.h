@@ -28,7 +28,8 @@ struct runtime {
 	struct task_slab *slab;    /* the tasks' memory */
 	bool closing;              /* spawned tasks are cancelled at birth */
 	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
-	struct executor *executor; /* NULL: not used yet */
+	struct executor *executor; /* NULL: not used yet, or closed */
+	bool executor_closed;
 	struct signals *signals;   /* NULL: not used yet */
 	struct list processes;     /* that aren't reaped */
 	bool processes_closed;     /* none can be started any more */
