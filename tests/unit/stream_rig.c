@@ -14,7 +14,7 @@
 
 struct bench *current;
 
-static int serving(const void *arg)
+int bench_serving(const void *arg)
 {
 	const struct bench *b = arg;
 
@@ -58,7 +58,7 @@ static int bench_main(const void *arg)
 
 	if (r != 0)
 		return r;
-	task = ga_spawn(serving, b);
+	task = ga_spawn(bench_serving, b);
 	r = b->body(b);
 	ga_cancel(task);
 	if (ga_await(task) != -ECANCELED && r == 0)

@@ -28,6 +28,8 @@ extern struct bench *current; /* for handlers */
 /* Serve with `handler` while `body` runs: 0, or the line that failed. With OVER_TLS tls_rig_open() must have been called. */
 int bench_run(enum transport transport, ga_serve_fn handler, int (*body)(struct bench *b),
 	      struct ga_serve_options options);
+/* The task of its server; `arg` is the bench. */
+int bench_serving(const void *arg);
 /* A new connection to it. */
 int bench_connect(struct bench *b, ga_stream **ret_stream);
 /* The same from a plain socket, for those who break rules. */

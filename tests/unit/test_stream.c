@@ -504,16 +504,11 @@ static void the_smallest_stacks_suffice(void **state)
 	run(state, echo, small_body, (struct ga_serve_options){ .stack_bytes = 16384 });
 }
 
-static int rig_open(void **state GA_UNUSED)
+static int rig_open(void **state)
 {
 	for (size_t i = 0; i < MUCH; i++)
 		sent[i] = (char)(i * 31 >> 3);
-	return tls_rig_open();
-}
-
-static int rig_close(void **state GA_UNUSED)
-{
-	return tls_rig_close();
+	return tls_rig_open(state);
 }
 
 struct case_of_all {
@@ -562,5 +557,5 @@ int main(void)
 						.test_func = c->fn,
 						.initial_state = &transports[i / CASES] };
 	}
-	return TAP_RUN_WITH(tests, rig_open, rig_close);
+	return TAP_RUN_WITH(tests, rig_open, tls_rig_close);
 }

@@ -3,6 +3,7 @@
  */
 #include "tls_rig.h"
 
+#include <gather/attributes.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -73,6 +74,16 @@ static X509 *certificate_new(const struct issue *i, EVP_PKEY *key, X509 *ca, EVP
 	return NULL;
 }
 
+/* A key that nobody knows the pass phrase of. */
+static int save_locked(EVP_PKEY *key)
+{
+	FILE *out = fopen(tls_rig_path("locked.pem"), "w");
+	int ok = out && PEM_write_PrivateKey(out, key, EVP_aes_128_cbc(),
+					     (const unsigned char *)"secret", 6, NULL, NULL);
+
+	return out && fclose(out) == 0 && ok ? 0 : -1;
+}
+
 static int save(const char *file, EVP_PKEY *key, X509 *certificate)
 {
 	FILE *out = fopen(tls_rig_path(file), "w");
@@ -82,7 +93,7 @@ static int save(const char *file, EVP_PKEY *key, X509 *certificate)
 	return out && fclose(out) == 0 && ok ? 0 : -1;
 }
 
-int tls_rig_open(void)
+int tls_rig_open(void **state GA_UNUSED)
 {
 	EVP_PKEY *keys[ISSUES] = { NULL };
 	X509 *certificates[ISSUES] = { NULL };
@@ -97,6 +108,8 @@ int tls_rig_open(void)
 			keys[i] ? certificate_new(&issues[i], keys[i], certificates[0], keys[0]) : NULL;
 		r = certificates[i] ? save(issues[i].file, keys[i], certificates[i]) : -1;
 	}
+	if (r == 0)
+		r = save_locked(keys[0]);
 	for (size_t i = 0; i < ISSUES; i++) {
 		EVP_PKEY_free(keys[i]);
 		X509_free(certificates[i]);
@@ -104,10 +117,11 @@ int tls_rig_open(void)
 	return r == 0 ? save("empty.pem", NULL, NULL) : r;
 }
 
-int tls_rig_close(void)
+int tls_rig_close(void **state GA_UNUSED)
 {
 	for (size_t i = 0; i < ISSUES; i++)
 		unlink(tls_rig_path(issues[i].file));
 	unlink(tls_rig_path("empty.pem"));
+	unlink(tls_rig_path("locked.pem"));
 	return rmdir(directory);
 }

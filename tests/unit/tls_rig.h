@@ -13,8 +13,10 @@
  *	alice.pem     CN=alice, a client's
  *	stranger.pem  CN=mallory, by itself
  *	empty.pem     nothing
+ *	locked.pem    a key behind a pass phrase
  */
-int tls_rig_open(void);
-int tls_rig_close(void);
+/* For a group of tests; 0, or -1. */
+int tls_rig_open(void **state);
+int tls_rig_close(void **state);
 /* A file's path; valid until the eighth call after. */
 const char *tls_rig_path(const char *name);
