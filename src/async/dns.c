@@ -106,13 +106,26 @@ static void shared_close(struct kept *k)
 
 struct dns *dns_shared(void)
 {
-	if (shared.dns)
-		return shared.dns;
-	if (!loop_current() || dns_new(loop_current(), NULL, &shared.dns) < 0)
-		return NULL;
-	if (keeper_add(&shared.kept, shared_close) < 0)
-		shared_close(&shared.kept);
+	if (!shared.dns)
+		(void)!dns_share(NULL); /* else NULL says so */
 	return shared.dns;
+}
+
+int dns_share(const struct dns_options *options)
+{
+	int r;
+
+	if (shared.dns)
+		return -EEXIST;
+	if (!loop_current())
+		return -EPERM;
+	r = dns_new(loop_current(), options, &shared.dns);
+	if (r < 0)
+		return r;
+	r = keeper_add(&shared.kept, shared_close);
+	if (r < 0)
+		shared_close(&shared.kept);
+	return r;
 }
 
 int dns_lookup(struct dns *d, const char *name, struct dns_query *q, dns_fn fn,

@@ -41,6 +41,8 @@ int dns_new(struct loop *l, const struct dns_options *options, struct dns **ret_
 void dns_free(struct dns *d); /* those who still wait are told that it closes; not from inside a dns_fn */
 /* The loop's own resolver; made when first asked for, and closed with the loop. NULL: no memory, or it is closing. */
 struct dns *dns_shared(void);
+/* Make it with options of one's own. -EEXIST: it is made. */
+int dns_share(const struct dns_options *options) GA_MUST_CHECK;
 
 /* 1: *ret_answer is known, a reference of the caller's. 0: q->fn will be called, unless dns_query_stop() comes first.
  * -EINVAL: not a host name. -ENOMEM. */

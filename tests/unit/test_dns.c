@@ -4,25 +4,18 @@
 #include "tap_main.h"
 
 #include "clock.h"
-#include "dns.h"
+#include "dns_rig.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-/* Answers by the first label: "v4" and "both" and "zero" have addresses (zero's may be kept for 0 s), "nx" doesn't exist,
- * "servfail" fails, "silent" is not answered. Any other: 192.0.2.1. */
 struct rig {
 	struct loop *loop;
 	struct dns *dns;
-	struct io_watch watch;
+	struct dns_rig server;
 	struct loop_timer limit;
 	int64_t clock_offset;
-	int questions; /* for A; each has one for AAAA beside it */
 	int expected, told;
-	char servers[64];
 };
 
 struct asked {
@@ -34,53 +27,6 @@ struct asked {
 static int64_t rig_clock(void *arg)
 {
 	return clock_monotonic() + ((struct rig *)arg)->clock_offset;
-}
-
-static size_t put_address(uint8_t *at, int type, uint32_t ttl, const char *text)
-{
-	static const uint8_t name_and_class[] = { 0xc0, 0x0c, 0, 0, 0, 1 };
-	uint32_t ttl_wire = htonl(ttl);
-
-	memcpy(at, name_and_class, 6);
-	at[3] = (uint8_t)type;
-	memcpy(at + 6, &ttl_wire, 4);
-	at[10] = 0;
-	at[11] = type == 1 ? 4 : 16;
-	assert_int_equal(inet_pton(type == 1 ? AF_INET : AF_INET6, text, at + 12), 1);
-	return 12 + (size_t)at[11];
-}
-
-static void on_question(struct io_watch *w, unsigned events GA_UNUSED)
-{
-	struct rig *rig = w->arg;
-	struct sockaddr_storage from;
-	socklen_t from_size = sizeof(from);
-	uint8_t m[1024];
-	ssize_t n = recvfrom(w->fd, m, 512, 0, (struct sockaddr *)&from, &from_size);
-	const char *label = (const char *)m + 13;
-	size_t size = 12;
-	int type;
-
-	if (n < 17)
-		return;
-	while (m[size])
-		size += m[size] + 1u;
-	type = m[size + 2];
-	size += 5;
-	rig->questions += type == 1;
-	if (strncmp(label, "silent", 6) == 0)
-		return;
-	m[2] = 0x81;
-	m[3] = 0x80 | (strncmp(label, "nx", 2) == 0         ? 3
-		       : strncmp(label, "servfail", 8) == 0 ? 2
-							    : 0);
-	memset(m + 6, 0, 6);
-	if ((m[3] & 15) == 0 && (type == 1 || strncmp(label, "both", 4) == 0)) {
-		m[7] = 1;
-		size += put_address(m + size, type, strncmp(label, "zero", 4) == 0 ? 0 : 60,
-				    type == 1 ? "192.0.2.1" : "2001:db8::1");
-	}
-	(void)!sendto(w->fd, m, size, 0, (struct sockaddr *)&from, from_size);
 }
 
 static void on_limit(struct loop_timer *t)
@@ -95,21 +41,15 @@ static int setup_with(void **state, unsigned timeout_ms)
 	static struct rig rig_memory;
 	struct rig *rig = &rig_memory;
 	struct loop_options options = { .clock = rig_clock, .clock_arg = rig };
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct dns_options dns = { .servers = rig->servers, .timeout_ms = timeout_ms, .tries = 2 };
-	socklen_t size = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct dns_options dns = { .servers = rig->server.address, .timeout_ms = timeout_ms, .tries = 2 };
 
 	*rig = (struct rig){ 0 };
-	if (bind(fd, (struct sockaddr *)&sa, size) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&sa, &size) < 0)
-		return -1;
-	snprintf(rig->servers, sizeof(rig->servers), "127.0.0.1:%u", ntohs(sa.sin_port));
-	if (loop_new(&options, &rig->loop) < 0 || dns_new(rig->loop, &dns, &rig->dns) < 0)
+	if (loop_new(&options, &rig->loop) < 0 || dns_rig_open(rig->loop, &rig->server) < 0 ||
+	    dns_new(rig->loop, &dns, &rig->dns) < 0)
 		return -1;
 	loop_timer_init(&rig->limit, on_limit, rig);
 	*state = rig;
-	return io_watch_start(rig->loop, &rig->watch, fd, LOOP_READ, on_question, rig);
+	return 0;
 }
 
 /* Where every question is answered, however slow the machine is. */
@@ -129,8 +69,7 @@ static int teardown(void **state)
 	struct rig *rig = *state;
 
 	dns_free(rig->dns);
-	io_watch_stop(&rig->watch);
-	close(rig->watch.fd);
+	dns_rig_close(&rig->server);
 	loop_free(rig->loop);
 	return 0;
 }
@@ -205,13 +144,13 @@ static void an_answer_is_kept_for_its_ttl_and_asked_anew_after_it(void **state)
 
 	dns_answer_unref(resolve(rig, "v4.test"));
 	dns_answer_unref(resolve(rig, "V4.Test."));
-	assert_int_equal(rig->questions, 1);
+	assert_int_equal(rig->server.questions, 1);
 	rig->clock_offset += 59 * NSEC_PER_SEC;
 	dns_answer_unref(resolve(rig, "v4.test"));
-	assert_int_equal(rig->questions, 1);
+	assert_int_equal(rig->server.questions, 1);
 	rig->clock_offset += 2 * NSEC_PER_SEC;
 	dns_answer_unref(resolve(rig, "v4.test"));
-	assert_int_equal(rig->questions, 2);
+	assert_int_equal(rig->server.questions, 2);
 }
 
 static void a_ttl_of_zero_is_kept_for_a_second(void **state)
@@ -220,10 +159,10 @@ static void a_ttl_of_zero_is_kept_for_a_second(void **state)
 
 	dns_answer_unref(resolve(rig, "zero.test"));
 	dns_answer_unref(resolve(rig, "zero.test"));
-	assert_int_equal(rig->questions, 1);
+	assert_int_equal(rig->server.questions, 1);
 	rig->clock_offset += NSEC_PER_SEC + 1;
 	dns_answer_unref(resolve(rig, "zero.test"));
-	assert_int_equal(rig->questions, 2);
+	assert_int_equal(rig->server.questions, 2);
 }
 
 static void those_who_ask_at_once_share_a_lookup(void **state)
@@ -234,7 +173,7 @@ static void those_who_ask_at_once_share_a_lookup(void **state)
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(ask(rig, &a[i], "v4.test"), 0);
 	wait_for(rig, 50);
-	assert_int_equal(rig->questions, 1);
+	assert_int_equal(rig->server.questions, 1);
 	for (int i = 0; i < 50; i++) {
 		assert_int_equal(a[i].answer->count, 1);
 		dns_answer_unref(a[i].answer);
@@ -278,27 +217,27 @@ static void the_least_recently_used_names_leave(void **state)
 	}
 	for (int i = 0; i < COUNT; i++)
 		dns_answer_unref(a[i].answer);
-	before = rig->questions;
+	before = rig->server.questions;
 	dns_answer_unref(resolve(rig, "host-4999.test"));
-	assert_int_equal(rig->questions, before);
+	assert_int_equal(rig->server.questions, before);
 	dns_answer_unref(resolve(rig, "host-0.test"));
-	assert_true(rig->questions > before);
+	assert_true(rig->server.questions > before);
 }
 
 static void a_name_that_is_not_there_is_an_error_kept_for_a_second(void **state)
 {
 	struct rig *rig = *state;
 	struct dns_answer *a = resolve(rig, "nx.test");
-	int before = rig->questions;
+	int before = rig->server.questions;
 
 	assert_non_null(a->error);
 	assert_int_equal(a->count, 0);
 	dns_answer_unref(a);
 	dns_answer_unref(resolve(rig, "nx.test"));
-	assert_int_equal(rig->questions, before);
+	assert_int_equal(rig->server.questions, before);
 	rig->clock_offset += 2 * NSEC_PER_SEC;
 	dns_answer_unref(resolve(rig, "nx.test"));
-	assert_true(rig->questions > before);
+	assert_true(rig->server.questions > before);
 }
 
 static void a_failing_or_silent_server_is_an_error_not_kept(void **state)
@@ -308,12 +247,12 @@ static void a_failing_or_silent_server_is_an_error_not_kept(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		struct dns_answer *a = resolve(rig, names[i]);
-		int before = rig->questions;
+		int before = rig->server.questions;
 
 		assert_non_null(a->error);
 		dns_answer_unref(a);
 		dns_answer_unref(resolve(rig, names[i]));
-		assert_true(rig->questions > before);
+		assert_true(rig->server.questions > before);
 	}
 }
 
@@ -324,7 +263,7 @@ static void the_hosts_file_counts(void **state)
 
 	assert_null(a->error);
 	assert_true(has(a, "127.0.0.1"));
-	assert_int_equal(rig->questions, 0);
+	assert_int_equal(rig->server.questions, 0);
 	dns_answer_unref(a);
 }
 
@@ -361,7 +300,7 @@ static void who_stops_waiting_is_not_told(void **state)
 	assert_int_equal(ask(rig, &b, "both.test"), 0);
 	wait_for(rig, 1);
 	dns_answer_unref(b.answer);
-	assert_int_equal(rig->questions, 2);
+	assert_int_equal(rig->server.questions, 2);
 }
 
 static void those_who_wait_at_its_end_are_told(void **state)
