@@ -4,6 +4,7 @@
 #include "signals.h"
 #include "future.h"
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -35,9 +36,12 @@ struct signal_future {
 /* What the handler sees. */
 static atomic_int wake_fd = -1;
 static atomic_bool arrived[SIGNALS];
+static atomic_bool ends_program[SIGNALS]; /* when it comes again before the loop has come to it */
+static atomic_int handling;               /* threads in the handler: they may hold wake_fd */
 
 static int signals_get(struct runtime *rt, struct signals **ret_signals);
 static int take(struct signals *s, int sig);
+static void restore(struct signals *s, int sig);
 static void handler(int sig);
 static void on_arrival(struct io_watch *w, unsigned events);
 static void deliver(struct caught *c, int sig);
@@ -63,6 +67,7 @@ ga_future *ga_signal_future(int signal)
 	future_init(&f->future, &signal_ops);
 	list_init(&f->node);
 	s->caught[signal].fn = NULL; /* from now on it is this program's to wait for */
+	atomic_store(&ends_program[signal], false);
 	if (s->caught[signal].missed) {
 		s->caught[signal].missed = false;
 		future_resolve(&f->future, signal, NULL);
@@ -84,20 +89,14 @@ int signals_on(struct runtime *rt, int sig, void (*fn)(void *arg), void *arg)
 		return r;
 	s->caught[sig].fn = fn;
 	s->caught[sig].arg = arg;
+	atomic_store(&ends_program[sig], true);
 	return 0;
 }
 
 void signals_off(struct runtime *rt, int sig)
 {
-	struct caught *c;
-
-	if (!rt->signals || !rt->signals->caught[sig].taken)
-		return;
-	c = &rt->signals->caught[sig];
-	(void)sigaction(sig, &c->before, NULL);
-	c->taken = c->missed = false;
-	c->fn = NULL;
-	atomic_store(&arrived[sig], false);
+	if (rt->signals && rt->signals->caught[sig].fn)
+		restore(rt->signals, sig);
 }
 
 void signals_close(struct runtime *rt)
@@ -107,8 +106,11 @@ void signals_close(struct runtime *rt)
 	if (!s)
 		return;
 	for (int sig = 1; sig < SIGNALS; sig++)
-		signals_off(rt, sig);
+		restore(s, sig);
 	atomic_store(&wake_fd, -1);
+	while (atomic_load(&handling) >
+	       0) /* on another thread; else it would write to whatever gets this number next */
+		sched_yield();
 	loop_hold(rt->loop, 1);
 	io_watch_stop(&s->watch);
 	close(s->fd);
@@ -164,18 +166,37 @@ static int take(struct signals *s, int sig)
 	return 0;
 }
 
+static void restore(struct signals *s, int sig)
+{
+	struct caught *c = &s->caught[sig];
+
+	if (!c->taken)
+		return;
+	(void)sigaction(sig, &c->before, NULL);
+	c->taken = c->missed = false;
+	c->fn = NULL;
+	atomic_store(&ends_program[sig], false);
+	atomic_store(&arrived[sig], false);
+}
+
 static void handler(int sig)
 {
 	const uint64_t one = 1;
 	int saved_errno = errno;
-	int fd = atomic_load(&wake_fd);
 	ssize_t ignored;
+	int fd;
 
-	atomic_store(&arrived[sig], true);
+	atomic_fetch_add(&handling, 1);
+	fd = atomic_load(&wake_fd);
+	if (atomic_exchange(&arrived[sig], true) && atomic_load(&ends_program[sig])) {
+		(void)signal(sig, SIG_DFL); /* the loop hasn't come to the first one: a second Ctrl-C is meant */
+		(void)raise(sig);
+	}
 	if (fd >= 0) {
 		ignored = write(fd, &one, sizeof(one));
 		(void)ignored;
 	}
+	atomic_fetch_sub(&handling, 1);
 	errno = saved_errno;
 }
 
