@@ -46,7 +46,8 @@ int ga_barrier_wait(struct ga_barrier *barrier, int64_t deadline)
 		barrier->leaving++;
 		return barrier_leave(barrier, (int)barrier->parties - 1);
 	}
-	r = waiters_wait(filling ? &barrier->inside : &barrier->outside, &place.waiter, deadline);
+	r = waiters_wait(filling ? &barrier->inside : &barrier->outside, &place.waiter, "barrier",
+			 deadline);
 	if (!place.waiter.told)
 		return r;
 	if (place.waiter.queue == &barrier->outside) /* broken before it came in */

@@ -17,7 +17,7 @@ int ga_condition_wait(struct ga_condition *condition, int64_t deadline)
 
 	if (!task_current() || ga_lock_release(condition->lock) < 0)
 		return -EPERM;
-	r = waiters_wait(&condition->waiters, &w, deadline);
+	r = waiters_wait(&condition->waiters, &w, "condition", deadline);
 	if (lock_acquire_always(condition->lock))
 		r = -ECANCELED;
 	if (r < 0 && w.told)

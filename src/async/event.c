@@ -24,5 +24,5 @@ int ga_event_wait(struct ga_event *event, int64_t deadline)
 	struct ga_waiter w;
 	int r = waiters_begin();
 
-	return r < 0 || event->set ? r : waiters_wait(&event->waiters, &w, deadline);
+	return r < 0 || event->set ? r : waiters_wait(&event->waiters, &w, "event", deadline);
 }

@@ -15,7 +15,7 @@ int ga_lock_acquire(struct ga_lock *lock, int64_t deadline)
 
 	if (r < 0 || lock_take(lock))
 		return r;
-	r = waiters_wait(&lock->waiters, &w, deadline);
+	r = waiters_wait(&lock->waiters, &w, "lock", deadline);
 	if (!w.told)
 		return r;
 	lock->granted = false;
@@ -32,7 +32,7 @@ bool lock_acquire_always(struct ga_lock *lock)
 
 	if (lock_take(lock))
 		return false;
-	cancelled = waiters_wait_always(&lock->waiters, &w);
+	cancelled = waiters_wait_always(&lock->waiters, &w, "lock");
 	lock->granted = false;
 	lock->held = true;
 	return cancelled;

@@ -31,7 +31,7 @@ struct claimant {
 	bool claims;
 };
 
-static int side_wait(struct side *s, bool *ret_claimed, int64_t deadline);
+static int side_wait(struct side *s, const char *kind, int64_t deadline, bool *ret_claimed);
 static void side_tell(struct side *s);
 static bool has_item(const struct ga_queue *q);
 static bool has_room(const struct ga_queue *q);
@@ -86,7 +86,7 @@ int ga_queue_put(ga_queue *queue, void *item, int64_t deadline)
 	if (r < 0)
 		return r;
 	if (!queue->is_shut && !has_room(queue))
-		r = side_wait(&queue->put, &claimed, deadline);
+		r = side_wait(&queue->put, "queue put", deadline, &claimed);
 	if (r == 0)
 		r = queue->is_shut ? -ESHUTDOWN : put(queue, item);
 	if (r < 0 && claimed)
@@ -109,7 +109,7 @@ int ga_queue_get(ga_queue *queue, int64_t deadline, void **ret_item)
 	if (r < 0)
 		return r;
 	if (!has_item(queue) && !is_over(queue))
-		r = side_wait(&queue->get, &claimed, deadline);
+		r = side_wait(&queue->get, "queue get", deadline, &claimed);
 	if (r < 0 && claimed)
 		offer_item(queue);
 	if (r < 0)
@@ -141,7 +141,9 @@ int ga_queue_join(ga_queue *queue, int64_t deadline)
 	int r = waiters_begin();
 	struct ga_waiter w;
 
-	return r < 0 || queue->unfinished == 0 ? r : waiters_wait(&queue->joiners, &w, deadline);
+	return r < 0 || queue->unfinished == 0
+		       ? r
+		       : waiters_wait(&queue->joiners, &w, "queue join", deadline);
 }
 
 void ga_queue_shutdown(ga_queue *queue, bool immediate)
@@ -175,10 +177,10 @@ bool ga_queue_full(const ga_queue *queue)
 }
 
 /* A claim ends here: what it stood for is used, or offered, before anything else runs. */
-static int side_wait(struct side *s, bool *ret_claimed, int64_t deadline)
+static int side_wait(struct side *s, const char *kind, int64_t deadline, bool *ret_claimed)
 {
 	struct claimant c = { .claims = false };
-	int r = waiters_wait(&s->waiters, &c.waiter, deadline);
+	int r = waiters_wait(&s->waiters, &c.waiter, kind, deadline);
 
 	if (c.claims)
 		s->claims--;

@@ -28,7 +28,7 @@ int ga_semaphore_acquire(struct ga_semaphore *semaphore, int64_t deadline)
 		semaphore->permits--;
 		return 0;
 	}
-	r = waiters_wait(&semaphore->waiters, &w, deadline);
+	r = waiters_wait(&semaphore->waiters, &w, "semaphore", deadline);
 	if (r < 0 && w.told)
 		semaphore_give(semaphore);
 	return r;

@@ -5,7 +5,7 @@ static void waiter_unlink(struct ga_waiter *w);
 static enum park_answer leave(struct park *p);
 static enum park_answer stay(struct park *p);
 
-int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, int64_t deadline)
+int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, const char *kind, int64_t deadline)
 {
 	int r = park_begin(&w->wait.park, leave);
 
@@ -18,14 +18,16 @@ int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, int64_t deadline
 		return r < 0 ? r : -ETIMEDOUT;
 	}
 	w->wait.park.revocable = true;
+	park_for(&w->wait.park, kind);
 	waiters_add(queue, w);
 	return park_wait_until(&w->wait, deadline);
 }
 
-bool waiters_wait_always(struct ga_waiters *queue, struct ga_waiter *w)
+bool waiters_wait_always(struct ga_waiters *queue, struct ga_waiter *w, const char *kind)
 {
 	w->told = w->cancelled = false;
 	(void)park_begin(&w->wait.park, stay);
+	park_for(&w->wait.park, kind);
 	waiters_add(queue, w);
 	(void)park_wait(&w->wait.park);
 	return w->cancelled;
