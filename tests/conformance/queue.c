@@ -135,7 +135,8 @@ CASE(put_waits, "asyncio-queue#asyncio.Queue.put", "queue: put to a full one wai
 	HOLDS(settle() == 0 && !ga_done(t) && ga_queue_size(p.queue) == 2);
 	HOLDS(get(p.queue, GA_NEVER) == 1);
 	HOLDS(ga_await(t) == 0 && ga_queue_size(p.queue) == 2);
-	HOLDS(get(p.queue, GA_NEVER) == 2 && get(p.queue, GA_NEVER) == 3);
+	HOLDS(get(p.queue, GA_NEVER) == 2);
+	HOLDS(get(p.queue, GA_NEVER) == 3);
 	ga_release(t);
 	ga_queue_free(p.queue);
 	return 0;
@@ -163,7 +164,8 @@ CASE(now, "asyncio-queue#asyncio.Queue.get_nowait",
 	HOLDS(get_now(q) == -EAGAIN);
 	HOLDS(ga_queue_put_now(q, &items[1]) == 0);
 	HOLDS(ga_queue_put_now(q, &items[2]) == -EAGAIN && ga_queue_size(q) == 1);
-	HOLDS(get_now(q) == 1 && get_now(q) == -EAGAIN);
+	HOLDS(get_now(q) == 1);
+	HOLDS(get_now(q) == -EAGAIN);
 	ga_queue_free(q);
 	return 0;
 }
@@ -216,7 +218,8 @@ CASE(deadline, "spec",
 	ga_queue *q;
 
 	HOLDS(make(GA_FIFO, 1, &q) == 0);
-	HOLDS(get(q, after(1)) == -ETIMEDOUT && get(q, ga_now() - 1) == -ETIMEDOUT);
+	HOLDS(get(q, after(1)) == -ETIMEDOUT);
+	HOLDS(get(q, ga_now() - 1) == -ETIMEDOUT);
 	HOLDS(ga_queue_put(q, &items[1], ga_now() - 1) == 0); /* possible at once */
 	HOLDS(ga_queue_put(q, &items[2], after(1)) == -ETIMEDOUT);
 	HOLDS(ga_queue_join(q, after(1)) == -ETIMEDOUT);
@@ -349,7 +352,8 @@ CASE(join_waits, "asyncio-queue#asyncio.Queue.join",
 	HOLDS(put(q, 1) == 0 && put(q, 2) == 0);
 	t = ga_spawn(join_it, q);
 	HOLDS(settle() == 0);
-	HOLDS(get(q, GA_NEVER) == 1 && get(q, GA_NEVER) == 2);
+	HOLDS(get(q, GA_NEVER) == 1);
+	HOLDS(get(q, GA_NEVER) == 2);
 	HOLDS(settle() == 0 && !ga_done(t));
 	HOLDS(ga_queue_task_done(q) == 0);
 	HOLDS(settle() == 0 && !ga_done(t));
@@ -404,8 +408,10 @@ CASE(shutdown_gets, "spec, asyncio-queue#asyncio.Queue.shutdown",
 	HOLDS(make(GA_FIFO, 0, &q) == 0);
 	HOLDS(put(q, 1) == 0 && put(q, 2) == 0);
 	ga_queue_shutdown(q, false);
-	HOLDS(get(q, GA_NEVER) == 1 && get_now(q) == 2);
-	HOLDS(get(q, GA_NEVER) == -ESHUTDOWN && get_now(q) == -ESHUTDOWN);
+	HOLDS(get(q, GA_NEVER) == 1);
+	HOLDS(get_now(q) == 2);
+	HOLDS(get(q, GA_NEVER) == -ESHUTDOWN);
+	HOLDS(get_now(q) == -ESHUTDOWN);
 	ga_queue_free(q);
 	return 0;
 }
