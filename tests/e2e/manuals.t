@@ -8,7 +8,8 @@ use Gather::Daemon;
 use Test::More;
 
 my $build = Gather::Daemon::build();
-my %page = map { $_ => "$build/man/$_" } qw(gather.1 gather_worker.3 gatherd.conf.5 gatherd.8);
+my %page = map { s{.*/}{}r => $_ } glob "$build/man/*.[1-8]";
+my @families = grep { /\.3$/ && $_ ne 'gather_worker.3' } sort keys %page; # of libgather's functions
 
 sub output {
 	my (@command) = @_;
@@ -122,6 +123,72 @@ subtest 'gather_worker.3 has all of the header' => sub {
 	is(output("$build/bin/gather", '--socket', $daemon->socket, 'run', 'greet', 'name=Alice'), qq({"hello":"Alice"}\n),
 		'and runs');
 	$daemon->stop;
+};
+
+# The functions that a page is about.
+sub names {
+	my ($name) = @_;
+	my ($list) = output('cat', $page{$name}) =~ /^\.Sh NAME\n(.*?)^\.Nd /ms or return;
+	return $list =~ /^\.Nm (\w+)/mg;
+}
+
+subtest 'each function of libgather has its place in the manual' => sub {
+	my %place;
+
+	for my $name (@families) {
+		push @{$place{$_}}, $name for names($name);
+	}
+	for my $header (map { "include/gather/$_.h" } qw(async executor group local runner)) {
+		my $text = output('cat', $header) =~ s{/\*.*?\*/}{}gsr;
+		my @functions = ($text =~ /^GA_API [^;]*?\b(ga_\w+)\(/mg, $text =~ /^#define (ga_\w+)\(/mg);
+
+		is(scalar @{$place{$_} // []}, 1, "$header: $_") for @functions;
+	}
+};
+
+for my $name (@families) {
+	subtest "$name: synopsis and examples" => sub {
+		my $source = output('cat', $page{$name});
+		my ($synopsis) = $source =~ /^\.Sh SYNOPSIS\n(.*?)^\.Sh /ms;
+		my ($examples) = $source =~ /^\.Sh EXAMPLES\n(.*?)^\.Sh /ms or return fail 'there are examples';
+		my @programs = grep { /^#include/m } $examples =~ /^\.Bd [^\n]*\n(.*?)^\.Ed/msg;
+		my $dir = File::Temp->newdir;
+
+		like($synopsis, qr/^\.F[no] "?$_\b/m, "$_ is declared") for names($name);
+		cmp_ok(scalar @programs, '>', 0, 'there is a program part');
+		for my $program (@programs) {
+			open my $out, '>', "$dir/part.c" or die "$dir: $!";
+			print $out $program =~ s/\\&//gr =~ s/\\e/\\/gr;
+			close $out;
+			is(system('cc', '-std=c99', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-Iinclude', '-c', '-o',
+				'/dev/null', "$dir/part.c"), 0, 'it compiles');
+		}
+	};
+}
+
+subtest 'a function that has no page of its own leads to its family' => sub {
+	for my $name (@families) {
+		for my $other (grep { "$_.3" ne $name } names($name)) {
+			is(output('cat', "$build/man/aliases/$other.3"), ".so man3/$name\n", $other);
+		}
+	}
+};
+
+subtest 'libgather.7 teaches a program that runs, and its references lead somewhere' => sub {
+	my $source = output('cat', $page{'libgather.7'});
+	my ($program) = $source =~ /^\.Bd [^\n]*\n(#include.*?)^\.Ed/ms;
+	my %known = map { $_ => 1 } map { names($_) } @families;
+	my $dir = File::Temp->newdir;
+
+	open my $out, '>', "$dir/greet.c" or die "$dir: $!";
+	print $out $program =~ s/\\e/\\/gr;
+	close $out;
+	is(system('cc', '-Wall', '-Werror', '-Iinclude', '-o', "$dir/greet", "$dir/greet.c", "-L$build/lib", '-lgather',
+		"-Wl,-rpath,$build/lib"), 0, 'it compiles');
+	is(output("$dir/greet"), "Hello, Alice!\nHello, Bob!\n", 'and runs');
+	for my $name (@families) {
+		ok($known{$_}, "$name: $_ is in the manual") for output('cat', $page{$name}) =~ /^\.Xr (ga_\w+) 3/mg;
+	}
 };
 
 done_testing;
