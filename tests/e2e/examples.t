@@ -60,6 +60,48 @@ sub connections {
 	return <$in>;
 }
 
+subtest 'pipeline' => sub {
+	my $did = example('pipeline', 'seq 100000', 'sort -rn', 'tail -n 3');
+	is($did->{out}, "3\n2\n1\n", 'each stage reads what the one before it writes');
+	like($did->{err}, qr/^seq 100000: exit status 0\n/, 'each ending is told');
+	like($did->{err}, qr/^tail -n 3: exit status 0\n\z/m, '... to the last');
+	is($did->{status}, 0, 'all well: status 0');
+	$did = example('pipeline', 'yes', 'head -n 1');
+	like($did->{err}, qr/^yes: killed by signal 13$/m, 'one that is killed');
+	$did = example('pipeline', 'seq 5', 'false', 'cat');
+	is($did->{status}, 1, 'one that fails: status 1');
+	like($did->{err}, qr/^false: exit status 1$/m, '... and which');
+	$did = example('pipeline', 'sleep 1000', 'no-such-program');
+	is($did->{status}, 1, 'one that is not there');
+	like($did->{err}, qr/^pipeline: no-such-program: No such file or directory$/m, '... is named');
+	cmp_ok($did->{seconds}, '<', 60, '... and the others are killed');
+	is(example('pipeline')->{status}, 2, 'nothing to do: status 2');
+	my $process = $cli->start({ program => "$examples/pipeline" }, 'sleep 1000', 'tee /dev/stderr');
+	ok(poll_until(sub { children($process->pid) == 2 }), 'two run');
+	$process->signal('INT');
+	is($process->wait->{status}, 130, 'Ctrl-C: status 130');
+};
+
+sub children {
+	my ($pid) = @_;
+	open my $in, '<', "/proc/$pid/task/$pid/children" or return 0;
+	my @children = split ' ', <$in> // '';
+	return scalar @children;
+}
+
+subtest 'executor' => sub {
+	my $did = example('executor', 2_000_000);
+	is($did->{status}, 0, 'succeeds') or diag($did->{err});
+	like($did->{out}, qr/^148933 primes; [1-9]\d* ticks meanwhile\n\z/m, 'counts, and the loop ticks meanwhile');
+	$did = example('executor', -1);
+	is($did->{status}, 1, 'a failure on the thread');
+	like($did->{err}, qr/Numerical argument out of domain/, '... arrives as what it was');
+	my $process = $cli->start({ program => "$examples/executor" }, 2_000_000_000);
+	ok(poll_until(sub { $process->out =~ /^tick/m }), 'a long one ticks');
+	$process->signal('INT');
+	is($process->wait->{status}, 130, 'Ctrl-C ends the computation: status 130');
+};
+
 subtest 'httpd' => sub {
 	my $curl = sub { $cli->run({ program => 'curl' }, '-s', '-m', 20, @_) };
 	is($curl->($web->url('/'))->{out}, "Hello from a small server made of coroutines.\n", 'greets');
