@@ -30,6 +30,12 @@ struct acks {
 	struct buf tokens;
 };
 
+/* See worker_pids.h. */
+struct worker_pid {
+	uint64_t incarnation;
+	int32_t pid;
+};
+
 struct broker {
 	const struct role *role;
 	struct conf *conf;
@@ -50,6 +56,8 @@ struct broker {
 	unsigned max_connections; /* of all doors: the option, or what the descriptors suffice for */
 	struct acks *acks;        /* the sacrificial worker's, then by slot */
 	uint32_t ack_slots;
+	struct worker_pid *pids; /* in the same order */
+	uint32_t pid_slots;
 	struct loop_timer ack_timer;
 	uint32_t sacrifice; /* what is to be said to the supervisor of that worker: enum control_kind; 0: nothing */
 	struct list lost; /* workers that have died and may still be heard */

@@ -15,6 +15,7 @@
 #include "sacrifice.h"
 #include "schedules.h"
 #include "webhook.h"
+#include "worker_pids.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -417,6 +418,9 @@ static void obey(struct broker *b, const struct control_message *m)
 		break;
 	case CONTROL_WORKER_STARTED:
 		dispatch_worker_started(b, m->slot, m->incarnation);
+		break;
+	case CONTROL_WORKER_RUNS:
+		worker_pids_note(b, m->slot, m->incarnation, m->status);
 		break;
 	case CONTROL_WORKERS_KNOWN:
 		recover_known(b);

@@ -2,6 +2,7 @@
 #include "front_http.h"
 #include "json_write.h"
 #include "verbs.h"
+#include "worker_pids.h"
 #include <stdlib.h>
 
 #ifndef GATHER_VERSION
@@ -41,12 +42,14 @@ static void put_true(struct buf *out, const char *key)
 	json_put_raw(out, SPAN("true"));
 }
 
-static void put_worker(struct buf *out, const struct worker_view *w)
+static void put_worker(struct buf *out, const struct worker_view *w, int32_t pid)
 {
 	json_put_separator(out);
 	json_put_literal(out, "{");
 	put_integer(out, "slot", w->slot);
 	put_integer(out, "incarnation", w->incarnation);
+	if (pid)
+		put_integer(out, "pid", (uint64_t)pid);
 	if (w->slot == SACRIFICE_SLOT)
 		put_true(out, "sacrificial");
 	put_text(out, "state", !w->joined ? "down" : w->draining ? "draining" : "up");
@@ -65,7 +68,7 @@ void verb_workers(struct verb_request *q, struct span unused GA_UNUSED)
 	json_put_literal(&body, "{\"workers\":[");
 	for (uint32_t i = 0; engine_worker_view(q->broker->engine, i, &w) == 0; i++)
 		if (w.slot != SACRIFICE_SLOT || w.incarnation != 0)
-			put_worker(&body, &w);
+			put_worker(&body, &w, worker_pids_get(q->broker, w.slot, w.incarnation));
 	json_put_literal(&body, "]}");
 	answer(q, &body);
 }

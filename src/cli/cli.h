@@ -49,7 +49,7 @@ struct verb {
 extern const struct verb verb_bench, verb_cancel, verb_fetch, verb_group, verb_logs, verb_ls,
 	verb_map, verb_queues, verb_result, verb_retry, verb_run, verb_schedule, verb_schedules,
 	verb_show, verb_stats, verb_submit, verb_types, verb_wait, verb_why, verb_workers;
-extern const struct verb verb_attempts, verb_backup, verb_purge;
+extern const struct verb verb_attempts, verb_backup, verb_ps, verb_purge;
 extern const struct verb verb_limit, verb_limits, verb_pause, verb_resume;
 
 /* Say what is wrong with the command line, and where its help is. Returns STATUS_USAGE. */

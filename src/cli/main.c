@@ -16,11 +16,11 @@
 #endif
 
 static const struct verb *const verbs[] = {
-	&verb_fetch,  &verb_run,   &verb_map,    &verb_group,  &verb_submit,    &verb_wait,
-	&verb_result, &verb_show,  &verb_ls,     &verb_why,    &verb_logs,      &verb_attempts,
-	&verb_cancel, &verb_purge, &verb_backup, &verb_retry,  &verb_workers,   &verb_queues,
-	&verb_limits, &verb_limit, &verb_pause,  &verb_resume, &verb_schedules, &verb_schedule,
-	&verb_types,  &verb_stats, &verb_bench,
+	&verb_fetch,    &verb_run,    &verb_map,    &verb_group, &verb_submit,  &verb_wait,
+	&verb_result,   &verb_show,   &verb_ls,     &verb_why,   &verb_logs,    &verb_attempts,
+	&verb_cancel,   &verb_purge,  &verb_backup, &verb_retry, &verb_workers, &verb_ps,
+	&verb_queues,   &verb_limits, &verb_limit,  &verb_pause, &verb_resume,  &verb_schedules,
+	&verb_schedule, &verb_types,  &verb_stats,  &verb_bench,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 

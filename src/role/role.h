@@ -45,6 +45,7 @@ enum control_kind {
 	CONTROL_SACRIFICE, /* broker -> supervisor: a worker is wanted in SACRIFICE_SLOT. Started once: when it dies, or
 				 * never gets as far as READY, the broker asks again; the supervisor sees to the pace */
 	CONTROL_DISMISS, /* broker -> supervisor: slot, incarnation: that one isn't wanted any longer: end it */
+	CONTROL_WORKER_RUNS, /* supervisor -> broker: slot, incarnation, status = its process id */
 };
 
 /* No job is to blame for this death: the worker was told to end, or did so on its own account. */

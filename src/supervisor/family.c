@@ -17,6 +17,7 @@
 
 static void broker_start(struct supervisor *s, int64_t now);
 static void worker_start(struct supervisor *s, struct child *c, int64_t now);
+static void tell_pid(struct supervisor *s, const struct child *c);
 static void child_look(struct supervisor *s, struct child *c, int64_t now);
 
 int family_init(struct supervisor *s)
@@ -190,9 +191,21 @@ static void workers_tell(struct supervisor *s)
 						   .slot = c->slot,
 						   .incarnation = c->incarnation };
 
-		if (child_lives(c) && c != &s->types && c != &s->broker)
+		if (child_lives(c) && c != &s->types && c != &s->broker) {
 			child_send(&s->broker, &m);
+			tell_pid(s, c);
+		}
 	}
+}
+
+static void tell_pid(struct supervisor *s, const struct child *c)
+{
+	const struct control_message m = { .kind = CONTROL_WORKER_RUNS,
+					   .slot = c->slot,
+					   .incarnation = c->incarnation,
+					   .status = c->pid };
+
+	child_send(&s->broker, &m);
 }
 
 static void broker_start(struct supervisor *s, int64_t now)
@@ -240,6 +253,7 @@ static void worker_start(struct supervisor *s, struct child *c, int64_t now)
 		}
 		return;
 	}
+	tell_pid(s, c);
 	log_debug("%s started, pid %d, incarnation %llu", name, c->pid,
 		  (unsigned long long)c->incarnation);
 }
