@@ -40,7 +40,7 @@ struct loop {
 	void (*object_done)(void *object);
 };
 
-static GA_THREAD_LOCAL struct loop *current_loop;
+GA_THREAD_LOCAL struct loop *this_loop;
 
 static int loop_setup(struct loop *l);
 static int loop_watch_own(struct loop *l, int fd, short what, event_callback_fn fn,
@@ -81,7 +81,7 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop)
 	}
 	l->shown = &l->unseen;
 	l->head.now = loop_clock(l);
-	current_loop = l;
+	this_loop = l;
 	*ret_loop = l;
 	return 0;
 }
@@ -107,8 +107,8 @@ void loop_free(struct loop *l)
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
 	heap_done(&l->timers);
-	if (current_loop == l)
-		current_loop = NULL;
+	if (this_loop == l)
+		this_loop = NULL;
 	free(l);
 }
 
@@ -138,11 +138,6 @@ void loop_stop(struct loop *l)
 int64_t loop_clock(const struct loop *l)
 {
 	return l->options.clock ? l->options.clock(l->options.clock_arg) : clock_monotonic();
-}
-
-struct loop *loop_current(void)
-{
-	return current_loop;
 }
 
 void loop_hold(struct loop *l, int by)

@@ -38,7 +38,11 @@ int loop_run(struct loop *l) GA_MUST_CHECK; /* until loop_stop(), or nothing is 
 void loop_stop(struct loop *l); /* loop_run() returns before it polls again, and can be called again */
 static inline int64_t loop_now(const struct loop *l); /* the time when this turn's events came in: cheap */
 int64_t loop_clock(const struct loop *l);             /* the time now */
-struct loop *loop_current(void);                      /* this thread's loop, or NULL */
+extern GA_THREAD_LOCAL struct loop *this_loop;        /* set by loop.c alone */
+static inline struct loop *loop_current(void)         /* this thread's loop, or NULL */
+{
+	return this_loop;
+}
 /* Something outside (a thread, a signal) will call in: keeps loop_run() from ending. Undone by -1. */
 void loop_hold(struct loop *l, int by);
 

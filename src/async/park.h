@@ -42,6 +42,8 @@ void park_for(struct park *p, const char *kind);
 void park_for_fd(struct park *p, const char *kind, int fd);
 /* Suspend until park_wake(); its result, or -ECANCELED. */
 int park_wait(struct park *p);
+/* Instead of park_wait(): be woken at once, with 0, and so run again after all that are ready now. */
+int park_pass(struct park *p);
 /* End the wait, on any stack of this loop; the task runs soon. The first result stands. */
 void park_wake(struct park *p, int result);
 /* Ask `abort` to undo the operation, for another reason than a cancel: then park_wait() returns `result` (a negative

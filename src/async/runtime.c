@@ -10,17 +10,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static GA_THREAD_LOCAL struct runtime *this_runtime;
+GA_THREAD_LOCAL struct runtime *this_runtime;
 
 static void runtime_free(void *object);
 static void cancel_all(struct runtime *rt);
 static void make_left_calls(struct runtime *rt);
 static void stop_loop(struct loop_call *c);
-
-struct runtime *runtime_current(void)
-{
-	return this_runtime;
-}
 
 struct runtime *runtime_get(void)
 {

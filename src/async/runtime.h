@@ -30,9 +30,9 @@ struct runtime {
 	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
 	struct executor *executor; /* NULL: not used yet, or closed */
 	bool executor_closed;
-	struct signals *signals;   /* NULL: not used yet */
-	struct list processes;     /* that aren't reaped */
-	bool processes_closed;     /* none can be started any more */
+	struct signals *signals; /* NULL: not used yet */
+	struct list processes;   /* that aren't reaped */
+	bool processes_closed;   /* none can be started any more */
 	/* For whom the loop's thread works now, as the loop's owner sees it, or NULL: a task takes over at its spawn what
 	 * stands here, and it stands here again whenever the task runs. Another thread may move it elsewhere. */
 	_Atomic uint64_t *_Atomic account;
@@ -40,8 +40,12 @@ struct runtime {
 
 /* This thread's runtime, made for its loop if need be. NULL: no loop, or no memory. */
 struct runtime *runtime_get(void);
-/* The same, or NULL if there is none yet. Cheap. */
-struct runtime *runtime_current(void);
+/* The same, or NULL if there is none yet. */
+extern GA_THREAD_LOCAL struct runtime *this_runtime; /* set by runtime.c alone */
+static inline struct runtime *runtime_current(void)
+{
+	return this_runtime;
+}
 /* Make the runtime of this thread's loop with stacks of one's own choice; -EEXIST: there is one. */
 int runtime_new(const struct stacks_options *options, struct runtime **ret_runtime) GA_MUST_CHECK;
 /* Cancel all tasks and run the loop until they have ended, wait for the thread pools, make what calls are left.

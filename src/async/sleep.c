@@ -10,7 +10,6 @@
 struct nap { /* ga_sleep() */
 	struct park park;
 	struct loop_timer timer;
-	struct loop_call yield;
 };
 
 struct sleep { /* ga_sleep_future() */
@@ -19,11 +18,10 @@ struct sleep { /* ga_sleep_future() */
 };
 _Static_assert(sizeof(struct sleep) <= RUNTIME_SMALL_BYTES, "sleeps are counted in millions");
 
-static int yield(park_abort_fn abort);
-static void on_yielded(struct loop_call *c);
+static int yield(bool revocable);
 static void on_nap_over(struct loop_timer *t);
 static enum park_answer nap_abort(struct park *p);
-static enum park_answer nap_keep(struct park *p);
+static enum park_answer yield_abort(struct park *p);
 static void on_sleep_over(struct loop_timer *t);
 static void sleep_cancel(struct ga_future *f);
 static void sleep_free(struct ga_future *f);
@@ -39,7 +37,7 @@ int64_t ga_now(void)
 
 int ga_sleep(int64_t ns)
 {
-	return ns > 0 ? ga_sleep_until(time_add(ga_now(), ns)) : yield(nap_abort);
+	return ns > 0 ? ga_sleep_until(time_add(ga_now(), ns)) : yield(true);
 }
 
 int ga_sleep_until(int64_t deadline)
@@ -50,7 +48,6 @@ int ga_sleep_until(int64_t deadline)
 	if (r < 0)
 		return r;
 	loop_timer_init(&nap.timer, on_nap_over, &nap);
-	loop_call_init(&nap.yield, on_yielded, &nap);
 	park_for(&nap.park, "sleep");
 	r = loop_timer_set(loop_current(), &nap.timer, deadline);
 	if (r < 0)
@@ -77,33 +74,30 @@ ga_future *ga_sleep_future(int64_t ns)
 
 int coop_yield(void)
 {
-	return yield(nap_abort);
+	return yield(true);
 }
 
 void coop_yield_anyway(void)
 {
-	(void)yield(nap_keep);
+	(void)yield(false);
 }
 
-static int yield(park_abort_fn abort)
+static int yield(bool revocable)
 {
-	struct nap nap;
-	int r = park_begin(&nap.park, abort);
+	struct park park;
+	int r = park_begin(&park, yield_abort);
 
 	if (r < 0)
 		return r;
-	loop_timer_init(&nap.timer, on_nap_over, &nap);
-	loop_call_init(&nap.yield, on_yielded, &nap);
-	park_for(&nap.park, "turn");
-	loop_call_soon(loop_current(), &nap.yield);
-	return park_wait(&nap.park);
+	park.revocable = revocable;
+	park_for(&park, "turn");
+	return park_pass(&park);
 }
 
-static void on_yielded(struct loop_call *c)
+/* It is over in a turn. */
+static enum park_answer yield_abort(struct park *p GA_UNUSED)
 {
-	struct nap *nap = c->arg;
-
-	park_wake(&nap->park, 0);
+	return PARK_CANNOT;
 }
 
 static void on_nap_over(struct loop_timer *t)
@@ -118,13 +112,7 @@ static enum park_answer nap_abort(struct park *p)
 	struct nap *nap = container_of(p, struct nap, park);
 
 	loop_timer_stop(loop_current(), &nap->timer);
-	loop_call_stop(&nap->yield);
 	return PARK_ABORTED;
-}
-
-static enum park_answer nap_keep(struct park *p GA_UNUSED)
-{
-	return PARK_CANNOT; /* it is over in a turn */
 }
 
 static void on_sleep_over(struct loop_timer *t)

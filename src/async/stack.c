@@ -19,7 +19,8 @@
 
 struct stack_class {
 	char *base;
-	size_t slot; /* bytes of a stack with its guard */
+	size_t slot;    /* bytes of a stack with its guard */
+	unsigned shift; /* of `slot`, a power of two: dividing costs more than all else here */
 	uint32_t limit, carved;
 	uint32_t warm_count, cold_count, cold_size;
 	uint32_t *cold; /* numbers of stacks whose pages went back; has room for all that were carved */
@@ -110,7 +111,7 @@ int stacks_take(struct stacks *s, size_t bytes, struct stack *ret_stack)
 void stacks_give(struct stacks *s, const struct stack *stack)
 {
 	struct stack_class *c = &s->classes[stack->class];
-	uint32_t number = (uint32_t)((size_t)(stack->base - c->base) / c->slot);
+	uint32_t number = (uint32_t)((size_t)(stack->base - c->base) >> c->shift);
 
 	if (c->warm_count < WARM_STACKS) {
 		c->warm[c->warm_count++] = number;
@@ -162,6 +163,7 @@ static int reserve_arena(struct stacks *s)
 		for (int i = 0; i < STACK_CLASSES; i++) {
 			s->classes[i].base = at;
 			s->classes[i].slot = class_sizes[i].slot;
+			s->classes[i].shift = (unsigned)__builtin_ctzl(class_sizes[i].slot);
 			s->classes[i].limit =
 				(uint32_t)((class_sizes[i].reserve >> shift) / class_sizes[i].slot);
 			at += class_sizes[i].reserve >> shift;

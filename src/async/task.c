@@ -22,6 +22,7 @@ static void take_turn(struct loop_call *c);
 static int task_start(struct runtime *rt, struct task *t);
 static void task_main(void *arg);
 static void task_end(struct runtime *rt, struct task *t, int result);
+static inline int park_suspend(struct park *p);
 static enum park_answer undo(struct park *p, int result);
 static void park_interrupt(struct park *p);
 static void delivered(struct task *t);
@@ -141,13 +142,26 @@ int park_begin(struct park *p, park_abort_fn abort)
 
 int park_wait(struct park *p)
 {
+	if (p->woken)
+		return p->result;
+	p->task->park = p;
+	task_move(p->task, TASK_PARKED);
+	return park_suspend(p);
+}
+
+int park_pass(struct park *p)
+{
+	p->task->park = p;
+	task_move(p->task, TASK_PARKED);
+	park_wake(p, 0);
+	return park_suspend(p);
+}
+
+static inline int park_suspend(struct park *p)
+{
 	struct task *t = p->task;
 	int saved_errno;
 
-	if (p->woken)
-		return p->result;
-	t->park = p;
-	task_move(t, TASK_PARKED);
 	if (task_interrupted(t))
 		park_interrupt(p); /* if undone, it still costs a turn, so that ignoring a cancel starves no one */
 	saved_errno = errno;
