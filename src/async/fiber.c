@@ -92,7 +92,7 @@ int fiber_new(struct stacks *s, size_t stack_bytes, void (*fn)(void *arg), void 
 	f->stack = stack;
 	f->fn = fn;
 	f->arg = arg;
-	f->name = NULL;
+	f->name = f->site = NULL;
 	f->ended = false;
 	f->asan_fake_stack = NULL;
 	context_make(&f->context, stack.base, (size_t)((char *)f - stack.base), fiber_main, f);

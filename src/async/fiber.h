@@ -14,7 +14,7 @@ struct fiber {
 	struct context *back;   /* the resumer, while running */
 	void (*fn)(void *arg);
 	void *arg;
-	const char *name; /* for the report of an overflow */
+	const char *name, *site; /* for the report of an overflow; "" or NULL: unknown */
 	bool ended;
 	unsigned valgrind_id;
 	void *asan_fake_stack, *tsan_fiber, *tsan_back;
@@ -39,7 +39,7 @@ static inline struct fiber *fiber_on(const struct stack *stack)
 					(sizeof(struct fiber) + 63) / 64 * 64);
 }
 
-/* Report an overflow of this thread's task stacks on standard error, with the task's name, before the process dies of
- * it as it would have done. */
+/* Report an overflow of this thread's task stacks on standard error, with the task's name and where it was
+ * spawned, before the process dies of it as it would have done. */
 int overflow_watch(const struct stacks *s) GA_MUST_CHECK;
 void overflow_unwatch(void);

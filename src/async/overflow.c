@@ -1,5 +1,5 @@
 /*
- * overflow.c — names the task whose stack overflowed.
+ * overflow.c — names the task whose stack overflowed, and its place.
  *
  * The fault comes on the overflowing stack, so its handler runs on a signal stack of this thread. It reports and then lets
  * the signal do what it would have done: the fault repeats under the previous disposition.
@@ -87,8 +87,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 /* With write(2) alone: nothing else is safe here. */
 static void report(const struct fiber *f)
 {
+	bool named = f->name && *f->name, placed = f->site && *f->site;
 	const char *const parts[] = { "libgather: stack overflow in task ",
-				      f->name ? f->name : "(unnamed)",
+				      named ? f->name : "(unnamed)", placed ? ", spawned at " : "",
+				      placed ? f->site : "",
 				      f->stack.class == 2 ? ": its stack has 256 KiB, the most there is\n"
 				      : f->stack.class == 1
 					      ? ": its stack has 64 KiB; spawn it with 256 KiB\n"

@@ -5,7 +5,8 @@
  * one. Stacks given back are used again newest first, while they are warm in the cache; beyond WARM_STACKS of a size their
  * pages go back to the system. Guards are MADV_GUARD_INSTALL where the kernel has it (Linux 6.13): no further mapping.
  * Elsewhere mprotect(2): two mappings a stack, of which a process has vm.max_map_count, so their number is budgeted, and
- * over it stacks_take() says -EAGAIN: no stack is ever unguarded. Owned by one runtime; not thread-safe; never suspends.
+ * over it stacks_take() says -EAGAIN: no stack is ever unguarded. GATHER_STACK_GUARDS=mprotect in the environment asks for
+ * these. Owned by one runtime; not thread-safe; never suspends.
  */
 #pragma once
 #include "compiler.h"

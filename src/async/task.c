@@ -314,6 +314,7 @@ static int task_start(struct runtime *rt, struct task *t)
 	if (r < 0)
 		return r;
 	t->fiber->name = task_name(t);
+	t->fiber->site = task_site(t);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +16,15 @@ static const struct stacks_options three_by_mprotect = { .by_mprotect = true, .b
 
 static const struct stacks_options *const kinds[] = { NULL, &by_mprotect };
 
-static void a_stack_has_the_size_of_its_class_less_a_guard(void **state GA_UNUSED)
+/* A test that must hold on guards of either kind. */
+#define ON_BOTH(name, fn)                                                                          \
+	static void name(void **state GA_UNUSED)                                                   \
+	{                                                                                          \
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)                                     \
+			fn(kinds[i]);                                                              \
+	}
+
+static void sizes(const struct stacks_options *kind)
 {
 	static const struct {
 		size_t bytes;
@@ -25,7 +34,7 @@ static void a_stack_has_the_size_of_its_class_less_a_guard(void **state GA_UNUSE
 	struct stacks *s;
 	struct stack stack;
 
-	assert_int_equal(stacks_new(NULL, &s), 0);
+	assert_int_equal(stacks_new(kind, &s), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_int_equal(stacks_take(s, cases[i].bytes, &stack), 0);
 		assert_int_equal(stack.size, cases[i].slot - (uint32_t)getpagesize());
@@ -36,12 +45,14 @@ static void a_stack_has_the_size_of_its_class_less_a_guard(void **state GA_UNUSE
 	stacks_free(s);
 }
 
-static void the_stack_given_back_last_is_used_first(void **state GA_UNUSED)
+ON_BOTH(a_stack_has_the_size_of_its_class_less_a_guard, sizes)
+
+static void reuse(const struct stacks_options *kind)
 {
 	struct stacks *s;
 	struct stack first, second, again;
 
-	assert_int_equal(stacks_new(NULL, &s), 0);
+	assert_int_equal(stacks_new(kind, &s), 0);
 	assert_int_equal(stacks_take(s, 0, &first), 0);
 	assert_int_equal(stacks_take(s, 0, &second), 0);
 	assert_ptr_not_equal(first.base, second.base);
@@ -54,13 +65,15 @@ static void the_stack_given_back_last_is_used_first(void **state GA_UNUSED)
 	stacks_free(s);
 }
 
-static void beyond_the_warm_ones_a_stack_gives_its_pages_back(void **state GA_UNUSED)
+ON_BOTH(the_stack_given_back_last_is_used_first, reuse)
+
+static void cool_down(const struct stacks_options *kind)
 {
 	static struct stack stacks[WARM_STACKS + 1];
 	struct stack *last = &stacks[WARM_STACKS];
 	struct stacks *s;
 
-	assert_int_equal(stacks_new(NULL, &s), 0);
+	assert_int_equal(stacks_new(kind, &s), 0);
 	for (size_t i = 0; i <= WARM_STACKS; i++)
 		assert_int_equal(stacks_take(s, 0, &stacks[i]), 0);
 	last->base[last->size - 1] = 1;
@@ -72,6 +85,8 @@ static void beyond_the_warm_ones_a_stack_gives_its_pages_back(void **state GA_UN
 	assert_ptr_equal(last->base, stacks[WARM_STACKS].base);
 	stacks_free(s);
 }
+
+ON_BOTH(beyond_the_warm_ones_a_stack_gives_its_pages_back, cool_down)
 
 static void over_the_budget_there_is_no_stack_rather_than_an_unguarded_one(void **state GA_UNUSED)
 {
@@ -179,29 +194,76 @@ static int overflow(const void *unused GA_UNUSED)
 	return recurse(0);
 }
 
-static int spawn_overflow(const void *unused GA_UNUSED)
+static int park_for_ever(const void *unused GA_UNUSED)
+{
+	return ga_sleep(GA_NEVER);
+}
+
+static ga_future *(*spawn_it)(void);
+
+static ga_future *spawn_recursive(void)
 {
 	const struct ga_spawn_options options = { .name = "recursive", .stack_bytes = 16384 };
 
-	return ga_await(ga_spawn_with(overflow, NULL, &options));
+	return ga_spawn_with(overflow, NULL, &options);
+}
+
+static ga_future *spawn_plainly(void)
+{
+	return ga_spawn(overflow, NULL);
+}
+
+static ga_future *spawn_large(void)
+{
+	const struct ga_spawn_options options = { .stack_bytes = STACK_MAX_BYTES };
+
+	return ga_spawn_at(overflow, NULL, &options, NULL, "large.c:7");
+}
+
+static ga_future *spawn_unknown(void)
+{
+	return ga_spawn_at(overflow, NULL, NULL, NULL, NULL);
+}
+
+static int await_overflow(const void *unused GA_UNUSED)
+{
+	GA_AUTO ga_future *neighbour = ga_spawn_at(park_for_ever, NULL, NULL, "neighbour", "x.c:1");
+
+	EXPECT(one_turn() == 0);
+	return ga_await(spawn_it());
 }
 
 static void run_overflow(void)
 {
-	(void)run_virtual_on(chosen, spawn_overflow, NULL);
+	(void)run_virtual_on(chosen, await_overflow, NULL);
 }
 
-static void an_overflow_ends_the_process_and_names_the_task(void **state GA_UNUSED)
+static void an_overflow_ends_the_process_and_tells_the_task_and_its_place(void **state GA_UNUSED)
 {
+	static const struct {
+		ga_future *(*spawn)(void);
+		const char *told, *advice;
+	} cases[] = {
+		{ spawn_recursive, "stack overflow in task recursive, spawned at " __FILE__ ":",
+		  "spawn it with 64 KiB" },
+		{ spawn_plainly, "stack overflow in task overflow, spawned at " __FILE__ ":",
+		  "spawn it with 256 KiB" },
+		{ spawn_large, "stack overflow in task (unnamed), spawned at large.c:7: ",
+		  "256 KiB, the most there is" },
+		{ spawn_unknown, "stack overflow in task (unnamed): ", "spawn it with 256 KiB" },
+	};
 	static char text[65536];
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) * ARRAY_SIZE(cases); i++) {
 		int status;
 
-		chosen = kinds[i];
+		chosen = kinds[i % ARRAY_SIZE(kinds)];
+		spawn_it = cases[i / ARRAY_SIZE(kinds)].spawn;
 		status = in_child(run_overflow, text, sizeof(text));
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-		assert_non_null(strstr(text, "stack overflow in task recursive"));
+		assert_non_null(strstr(text, cases[i / ARRAY_SIZE(kinds)].told));
+		assert_non_null(strstr(text, cases[i / ARRAY_SIZE(kinds)].advice));
+		assert_null(strstr(text, "neighbour"));
 	}
 }
 
@@ -220,16 +282,21 @@ static int crash_in_a_task(const void *unused GA_UNUSED)
 
 static void run_crash(void)
 {
-	(void)run_virtual_on(NULL, crash_in_a_task, NULL);
+	(void)run_virtual_on(chosen, crash_in_a_task, NULL);
 }
 
 static void another_fault_is_not_called_an_overflow(void **state GA_UNUSED)
 {
 	static char text[65536];
-	int status = in_child(run_crash, text, sizeof(text));
 
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	assert_null(strstr(text, "libgather: stack overflow"));
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		int status;
+
+		chosen = kinds[i];
+		status = in_child(run_crash, text, sizeof(text));
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+		assert_null(strstr(text, "libgather: stack overflow"));
+	}
 }
 
 extern const char context_start[] __attribute__((weak)); /* the assembly's; without it there is none */
@@ -258,12 +325,8 @@ static int trace_in_a_task(const void *unused GA_UNUSED)
 /* Else an unwinder would run on into whatever lies above. */
 static void a_backtrace_ends_at_the_tasks_first_frame(void **state GA_UNUSED)
 {
-	assert_int_equal(run_virtual(trace_in_a_task), 0);
-}
-
-static int park_for_ever(const void *unused GA_UNUSED)
-{
-	return ga_sleep(GA_NEVER);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		assert_int_equal(run_virtual_on(kinds[i], trace_in_a_task, NULL), 0);
 }
 
 /* The main task holds one of the three. */
@@ -284,6 +347,78 @@ static int spawn_beyond_the_budget(const void *unused GA_UNUSED)
 static void a_task_without_a_stack_ends_with_eagain(void **state GA_UNUSED)
 {
 	assert_int_equal(run_virtual_on(&three_by_mprotect, spawn_beyond_the_budget, NULL), 0);
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define NEEDS_MAPPINGS true /* ThreadSanitizer itself, and dies without */
+#elif defined(__has_feature)
+#define NEEDS_MAPPINGS __has_feature(thread_sanitizer)
+#else
+#define NEEDS_MAPPINGS false
+#endif
+
+/* Splits a mapping until the process may have no more of them, and gives a few back for others. */
+static bool use_up_mappings(void)
+{
+	size_t page = (size_t)getpagesize(), limit = 1 << 18;
+	char *at = mmap(NULL, limit * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			-1, 0);
+	size_t n = 0;
+
+	if (at == MAP_FAILED)
+		return false;
+	while (n < limit && mprotect(at + n * page, page, PROT_READ) == 0)
+		n += 2;
+	for (int i = 0; i < 10 && n >= 2 && n < limit; i++, n -= 2)
+		(void)mprotect(at + (n - 2) * page, page, PROT_NONE);
+	return n > 0 && n < limit;
+}
+
+static int spawn_beyond_the_kernels_limit(const void *unused GA_UNUSED)
+{
+	ga_future *f[200];
+	int refused = 0;
+
+	if (NEEDS_MAPPINGS || !use_up_mappings())
+		return 77;
+	for (int i = 0; i < 200; i++)
+		f[i] = ga_spawn(park_for_ever, NULL);
+	EXPECT(one_turn() == 0);
+	for (int i = 0; i < 200; i++) {
+		EXPECT(!ga_done(f[i]) || ga_result(f[i], NULL) == -EAGAIN);
+		refused += ga_done(f[i]);
+	}
+	return refused;
+}
+
+static int refused_at_the_limit(const struct stacks_options *kind)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(run_virtual_on(kind, spawn_beyond_the_kernels_limit, NULL) & 255);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* vm.max_map_count itself, used up by something else: the budget doesn't know. */
+static void without_mappings_for_guards_a_task_ends_with_eagain(void **state GA_UNUSED)
+{
+	struct stacks *s;
+	bool by_mprotect_anyway;
+	int refused = refused_at_the_limit(&by_mprotect);
+
+	if (refused == 77)
+		TAP_SKIP("the mappings can't be used up here");
+	assert_in_range(refused, 150, 199);
+	assert_int_equal(stacks_new(NULL, &s), 0);
+	by_mprotect_anyway = stacks_use_mprotect(s);
+	stacks_free(s);
+	if (!by_mprotect_anyway)
+		assert_int_equal(refused_at_the_limit(NULL), 0); /* MADV_GUARD_INSTALL needs none */
 }
 
 static int many_tasks(const void *unused GA_UNUSED)
@@ -315,10 +450,11 @@ int main(void)
 		cmocka_unit_test(over_the_budget_there_is_no_stack_rather_than_an_unguarded_one),
 		cmocka_unit_test(a_guard_is_found_and_nothing_else_is),
 		cmocka_unit_test(touching_a_guard_is_a_segmentation_fault),
-		cmocka_unit_test(an_overflow_ends_the_process_and_names_the_task),
+		cmocka_unit_test(an_overflow_ends_the_process_and_tells_the_task_and_its_place),
 		cmocka_unit_test(another_fault_is_not_called_an_overflow),
 		cmocka_unit_test(a_backtrace_ends_at_the_tasks_first_frame),
 		cmocka_unit_test(a_task_without_a_stack_ends_with_eagain),
+		cmocka_unit_test(without_mappings_for_guards_a_task_ends_with_eagain),
 		cmocka_unit_test(many_tasks_run_on_guards_of_either_kind),
 	};
 
