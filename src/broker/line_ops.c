@@ -6,6 +6,7 @@
 enum {
 	TAKES_ID = 1,   /* behind the path */
 	TAKES_BODY = 2, /* all its other members */
+	ONE_LINE = 4,   /* it may have several results */
 };
 
 struct op {
@@ -26,7 +27,7 @@ static const struct op ops[] = {
 	{ "bulk", "POST", "/v1/bulk", TAKES_BODY, NULL },
 	{ "groups", "GET", "/v1/groups", 0, NULL },
 	{ "group", "GET", "/v1/groups/", TAKES_ID, NULL },
-	{ "group_results", "GET", "/v1/groups/", TAKES_ID, "/results" },
+	{ "group_results", "GET", "/v1/groups/", TAKES_ID | ONE_LINE, "/results" },
 	{ "group_cancel", "POST", "/v1/groups/", TAKES_ID, "/cancel" },
 	{ "workers", "GET", "/v1/workers", 0, NULL },
 	{ "queues", "GET", "/v1/queues", 0, NULL },
@@ -59,10 +60,10 @@ static const struct {
 		    { "tagged", "tag" },    { "since", "since" }, { "limit", "limit" },
 		    { "cursor", "cursor" }, { "wait", "wait" },   { "order", "order" },
 		    { "follow", "follow" } };
-#define ONE_LINE "&array=true" /* of several results */
+#define AS_ARRAY "&array=true"
 
 #define QUERY_VALUE_MAX 64
-_Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) + sizeof(ONE_LINE) <= OP_QUERY_MAX,
+_Static_assert(ARRAY_SIZE(query_names) * (3 * QUERY_VALUE_MAX + 10) + sizeof(AS_ARRAY) <= OP_QUERY_MAX,
 	       "a query fits");
 
 static int refuse_op(struct refusal *r)
@@ -86,7 +87,7 @@ static const struct op *find_op(const char *name)
 }
 
 /* What the verb takes besides the id, as a query. What it doesn't take is told, not passed over. */
-static int write_query(const json_t *line, char *out, struct refusal *r)
+static int write_query(const struct op *op, const json_t *line, char *out, struct refusal *r)
 {
 	const char *key;
 	json_t *v;
@@ -119,7 +120,7 @@ static int write_query(const json_t *line, char *out, struct refusal *r)
 		for (; *text; text++)
 			out += sprintf(out, "%%%02x", (unsigned char)*text);
 	}
-	strcpy(out, ONE_LINE);
+	strcpy(out, op->takes & ONE_LINE ? AS_ARRAY : "");
 	return 0;
 }
 
@@ -153,7 +154,8 @@ int op_read(const json_t *line, struct op_request *ret_request, struct refusal *
 	q->body = NULL;
 	snprintf(q->path, sizeof(q->path), "%s%s%s", op->path, op->takes & TAKES_ID ? id : "",
 		 op->tail ? op->tail : "");
-	return op->takes & TAKES_BODY ? write_body(line, &q->body, r) : write_query(line, q->query, r);
+	return op->takes & TAKES_BODY ? write_body(line, &q->body, r)
+				      : write_query(op, line, q->query, r);
 }
 
 static int write_wait(const json_t *wait, char *out, struct refusal *r)

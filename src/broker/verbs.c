@@ -10,52 +10,56 @@ struct route {
 	const char *method;
 	const char *path; /* one `*` stands for a whole segment, handed to the verb */
 	verb_fn fn;
+	const char *takes; /* names of its parameters, spaces between; NULL: none */
 };
 
+#define ANYTHING "*" /* those who only ask whether it lives */
+
 static const struct route routes[] = {
-	{ "POST", "/v1/jobs", verb_submit },
-	{ "GET", "/v1/jobs", verb_list },
-	{ "GET", "/v1/jobs/*", verb_show },
-	{ "GET", "/v1/jobs/*/result", verb_result },
-	{ "GET", "/v1/jobs/*/attempts", verb_attempts },
-	{ "GET", "/v1/jobs/*/why", verb_why },
-	{ "POST", "/v1/jobs/*/cancel", verb_cancel },
-	{ "POST", "/v1/jobs/*/retry", verb_retry },
-	{ "POST", "/v1/run/*", verb_run },
-	{ "POST", "/v1/bulk", verb_bulk },
-	{ "GET", "/v1/backup", verb_backup },
-	{ "GET", "/v1/workers", verb_workers },
-	{ "GET", "/v1/queues", verb_queues },
-	{ "GET", "/v1/queues/*", verb_queue },
-	{ "POST", "/v1/queues/*", verb_queue_set },
-	{ "DELETE", "/v1/queues/*", verb_queue_unset },
-	{ "POST", "/v1/queues/*/pause", verb_queue_pause },
-	{ "POST", "/v1/queues/*/resume", verb_queue_resume },
-	{ "GET", "/v1/limits", verb_limits },
-	{ "GET", "/v1/limits/*", verb_limit },
-	{ "POST", "/v1/limits/*", verb_limit_set },
-	{ "DELETE", "/v1/limits/*", verb_limit_unset },
-	{ "POST", "/v1/limits/*/pause", verb_limit_pause },
-	{ "POST", "/v1/limits/*/resume", verb_limit_resume },
-	{ "GET", "/v1/schedules", verb_schedules },
-	{ "GET", "/v1/schedules/*", verb_schedule },
-	{ "PUT", "/v1/schedules/*", verb_schedule_put },
-	{ "POST", "/v1/schedules/*", verb_schedule_put },
-	{ "DELETE", "/v1/schedules/*", verb_schedule_delete },
-	{ "POST", "/v1/schedules/*/pause", verb_schedule_pause },
-	{ "POST", "/v1/schedules/*/resume", verb_schedule_resume },
-	{ "POST", "/v1/schedules/*/run", verb_schedule_run },
-	{ "GET", "/v1/types", verb_types },
-	{ "GET", "/v1/types/*", verb_type },
-	{ "GET", "/v1/stats", verb_stats },
-	{ "GET", "/healthz", verb_healthz },
-	{ "GET", "/readyz", verb_readyz },
-	{ "POST", "/v1/groups", verb_group_submit },
-	{ "GET", "/v1/groups", verb_groups },
-	{ "GET", "/v1/groups/*", verb_group_show },
-	{ "GET", "/v1/groups/*/results", verb_group_results },
-	{ "POST", "/v1/groups/*/cancel", verb_group_cancel },
-	{ "GET", "/v1/jobs/*/logs", verb_logs },
+	{ "POST", "/v1/jobs", verb_submit, "wait" },
+	{ "GET", "/v1/jobs", verb_list, "state type queue tag since limit cursor" },
+	{ "GET", "/v1/jobs/*", verb_show, "wait" },
+	{ "GET", "/v1/jobs/*/result", verb_result, NULL },
+	{ "GET", "/v1/jobs/*/attempts", verb_attempts, NULL },
+	{ "GET", "/v1/jobs/*/why", verb_why, NULL },
+	{ "POST", "/v1/jobs/*/cancel", verb_cancel, NULL },
+	{ "POST", "/v1/jobs/*/retry", verb_retry, NULL },
+	{ "POST", "/v1/run/*", verb_run, "wait " RUN_PARAMETERS },
+	{ "POST", "/v1/bulk", verb_bulk, NULL },
+	{ "GET", "/v1/backup", verb_backup, NULL },
+	{ "GET", "/v1/workers", verb_workers, NULL },
+	{ "GET", "/v1/queues", verb_queues, NULL },
+	{ "GET", "/v1/queues/*", verb_queue, NULL },
+	{ "POST", "/v1/queues/*", verb_queue_set, NULL },
+	{ "DELETE", "/v1/queues/*", verb_queue_unset, NULL },
+	{ "POST", "/v1/queues/*/pause", verb_queue_pause, NULL },
+	{ "POST", "/v1/queues/*/resume", verb_queue_resume, NULL },
+	{ "GET", "/v1/limits", verb_limits, NULL },
+	{ "GET", "/v1/limits/*", verb_limit, NULL },
+	{ "POST", "/v1/limits/*", verb_limit_set, NULL },
+	{ "DELETE", "/v1/limits/*", verb_limit_unset, NULL },
+	{ "POST", "/v1/limits/*/pause", verb_limit_pause, NULL },
+	{ "POST", "/v1/limits/*/resume", verb_limit_resume, NULL },
+	{ "GET", "/v1/schedules", verb_schedules, "limit cursor" },
+	{ "GET", "/v1/schedules/*", verb_schedule, NULL },
+	{ "PUT", "/v1/schedules/*", verb_schedule_put, NULL },
+	{ "POST", "/v1/schedules/*", verb_schedule_put, NULL },
+	{ "DELETE", "/v1/schedules/*", verb_schedule_delete, NULL },
+	{ "POST", "/v1/schedules/*/pause", verb_schedule_pause, NULL },
+	{ "POST", "/v1/schedules/*/resume", verb_schedule_resume, NULL },
+	{ "POST", "/v1/schedules/*/run", verb_schedule_run, "wait" },
+	{ "GET", "/v1/types", verb_types, NULL },
+	{ "GET", "/v1/types/*", verb_type, NULL },
+	{ "GET", "/v1/stats", verb_stats, NULL },
+	{ "GET", "/healthz", verb_healthz, ANYTHING },
+	{ "GET", "/readyz", verb_readyz, ANYTHING },
+	{ "POST", "/v1/groups", verb_group_submit, "wait" },
+	{ "GET", "/v1/groups", verb_groups, "state limit cursor" },
+	{ "GET", "/v1/groups/*", verb_group_show, NULL },
+	{ "GET", "/v1/groups/*/results", verb_group_results,
+	  "cursor limit inline_max follow array order wait" },
+	{ "POST", "/v1/groups/*/cancel", verb_group_cancel, NULL },
+	{ "GET", "/v1/jobs/*/logs", verb_logs, "attempt after" },
 };
 
 /* Whether the path fits the pattern; the segment at `*` is handed back. */
@@ -80,6 +84,52 @@ static bool path_fits(const char *pattern, struct span path, struct span *ret_se
 	return at == end;
 }
 
+static bool words_have(const char *words, struct span word)
+{
+	for (size_t size; words && *words; words += size + (words[size] == ' ')) {
+		size = strcspn(words, " ");
+		if (span_equal((struct span){ words, size }, word))
+			return true;
+	}
+	return false;
+}
+
+/* A parameter that isn't known would be passed over, and with it what was meant by it. */
+static int check_parameters(const struct route *route, struct span query, struct refusal *r)
+{
+	const char *at = query.data, *end = at + query.size, *stop;
+	char name[64];
+
+	for (; at < end; at = stop + 1) {
+		stop = memchr(at, '&', (size_t)(end - at)) ?: end;
+		const char *equals = memchr(at, '=', (size_t)(stop - at));
+		struct span word = { at, (size_t)((equals ? equals : stop) - at) };
+
+		snprintf(name, sizeof(name), "%.*s", (int)MIN(word.size, sizeof(name) - 1), at);
+		if (at == stop)
+			continue;
+		if (!words_have(route->takes, word))
+			return refuse(r, 400, "unknown_parameter", name,
+				      "unknown parameter \"%s\": %s %s takes %s", name, route->method,
+				      route->path, route->takes ? route->takes : "none");
+		if (!equals)
+			return refuse(r, 400, "bad_parameter", name, "%s takes a value: %s=...",
+				      name, name);
+	}
+	return 0;
+}
+
+static void ask(struct verb_request *q, const struct route *route, struct span segment)
+{
+	struct refusal r;
+
+	if (!(route->takes && strcmp(route->takes, ANYTHING) == 0) &&
+	    check_parameters(route, q->query, &r) < 0)
+		verb_refuse(q, &r);
+	else
+		route->fn(q, segment);
+}
+
 void verb_ask(struct verb_request *q)
 {
 	struct refusal r;
@@ -90,7 +140,7 @@ void verb_ask(struct verb_request *q)
 		if (!path_fits(routes[i].path, q->path, &segment))
 			continue;
 		if (span_equal(q->method, span_of(routes[i].method))) {
-			routes[i].fn(q, segment);
+			ask(q, &routes[i], segment);
 			return;
 		}
 		strcat(allowed, allowed[0] ? ", " : "");

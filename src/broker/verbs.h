@@ -86,6 +86,10 @@ int retry_found(struct broker *b, const struct found *found, struct job **ret_jo
 
 typedef void (*verb_fn)(struct verb_request *q, struct span id);
 void verb_submit(struct verb_request *q, struct span unused);
+/* Job fields that POST /v1/run takes in its query. */
+#define RUN_PARAMETERS                                                                             \
+	"queue priority timeout deadline retries durability at_most_once idempotency_key "         \
+	"limit_key result_ttl failed_ttl delay run_at traceparent"
 void verb_run(struct verb_request *q, struct span type);
 void verb_list(struct verb_request *q, struct span unused);
 void verb_show(struct verb_request *q, struct span id);

@@ -219,30 +219,25 @@ void verb_submit(struct verb_request *q, struct span unused GA_UNUSED)
 /* Job fields in the query of POST /v1/run: ?timeout=5s&priority=1&retries=3 */
 static json_t *query_fields(const struct verb_request *q)
 {
-	static const char *const names[] = {
-		"queue",      "priority",     "timeout",         "deadline",    "retries",
-		"durability", "at_most_once", "idempotency_key", "limit_key",   "result_ttl",
-		"failed_ttl", "delay",        "run_at",          "traceparent",
-	};
+	char names[] = RUN_PARAMETERS, *rest = names, *name, value[300];
 	json_t *fields = json_object();
-	char value[300];
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	while ((name = strsep(&rest, " "))) {
 		json_t *field;
 		char *end;
 
-		if (!verb_param(q, names[i], value, sizeof(value)))
+		if (!verb_param(q, name, value, sizeof(value)))
 			continue;
 		long number = strtol(value, &end, 10);
 
-		if (*value && !*end && strcmp(names[i], "idempotency_key") != 0 &&
-		    strcmp(names[i], "limit_key") != 0)
+		if (*value && !*end && strcmp(name, "idempotency_key") != 0 &&
+		    strcmp(name, "limit_key") != 0)
 			field = json_integer(number);
 		else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
 			field = json_boolean(value[0] == 't');
 		else
 			field = json_string(value);
-		json_object_set_new(fields, names[i], field ? field : json_null()); /* no UTF-8 */
+		json_object_set_new(fields, name, field ? field : json_null()); /* no UTF-8 */
 	}
 	return fields;
 }

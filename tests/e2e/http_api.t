@@ -82,6 +82,20 @@ subtest 'lists' => sub {
 	like($page->{detail}, qr/takes ready, running/, 'with those that there are');
 };
 
+subtest 'a parameter that is not known is refused' => sub {
+	for (['GET', '/v1/jobs', 'stat=failed', 'stat'], ['GET', '/v1/jobs', 'limit=2&wait=1s', 'wait'], ['GET', '/v1/stats', 'a=b', 'a'],
+		['GET', '/v1/groups', 'stat=x', 'stat'], ['POST', '/v1/run/noop', 'timeot=5s', 'timeot'], ['GET', '/v1/jobs', 'sta%74e=failed', 'sta%74e']) {
+		my ($method, $path, $query, $name) = @$_;
+		my ($status, $problem) = http_json($socket, $method, "$path?$query", $method eq 'POST' ? {} : ());
+		is_deeply([ $status, @$problem{qw(code field)} ], [ 400, 'unknown_parameter', $name ], "$method $path?$query");
+		like($problem->{detail}, qr/unknown parameter "\Q$name\E": $method \S+ takes (none|.*\b(limit|wait))/, 'with those that are known');
+	}
+	my ($status, $problem) = http_json($socket, 'GET', '/v1/jobs?state');
+	is_deeply([ $status, $problem->{code} ], [ 400, 'bad_parameter' ], 'one without a value');
+	is(http($socket, 'GET', '/v1/jobs?&limit=1&')->{status}, 200, 'nothing between two signs is nothing');
+	is(http($socket, 'GET', '/healthz?probe=1')->{status}, 200, 'who asks whether it lives may say what he likes');
+};
+
 subtest 'what is wrong is named' => sub {
 	my @cases = (
 		[ {}, 422, 'type', qr/type is missing/ ],
