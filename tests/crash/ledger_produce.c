@@ -249,7 +249,8 @@ static void on_refusal(struct produce *p, const struct ga_event *e)
 	bool not_now = e->status == 429 || code_is(e, "store_full");
 
 	p->progress->refused++;
-	if (e->tag & REPEATED)
+	/* Its promise stands: only its end can't be told. */
+	if (e->tag & REPEATED || *state_of(p, number) == ORDER_SETTLED)
 		return;
 	if (!not_now && e->status != 503)
 		errx(1, "submission %llu is refused: %u %.*s: %.*s", (unsigned long long)number,
