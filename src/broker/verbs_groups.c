@@ -1,13 +1,10 @@
-/* The verbs of groups: POST /v1/groups, show, cancel, results, list. */
+/* The verbs of groups: POST /v1/groups, show, cancel, results. */
 #include "clock.h"
 #include "group_ask.h"
 #include "group_view.h"
 #include "json_write.h"
 #include <errno.h>
 #include <stdlib.h>
-
-#define LIST_DEFAULT 50
-#define LIST_MAX 1000
 
 /* ---- one comes in ---- */
 
@@ -218,79 +215,4 @@ void verb_group_results(struct verb_request *q, struct span id)
 		return;
 	}
 	group_ask_find(a, id, show_results);
-}
-
-/* ---- all that are here ---- */
-
-/* The first group of the page: the newest, or behind the cursor's. */
-static int find_start(struct verb_request *q, struct group **ret_group, struct refusal *r)
-{
-	struct engine *e = broker_engine(q->broker);
-	char text[80];
-	struct uuid id;
-	struct group *g;
-
-	*ret_group = engine_group_older(e, NULL);
-	if (!verb_param(q, "cursor", text, sizeof(text)))
-		return 0;
-	if (uuid_parse(text, strlen(text), &id) < 0)
-		return refuse(r, 400, "bad_parameter", "cursor",
-			      "cursor=%s: takes the cursor of an earlier page", text);
-	/* Ids rise with acceptance, so that this finds the place of one that has left, too. */
-	for (g = *ret_group; g && memcmp(g->id.b, id.b, sizeof(id.b)) >= 0;)
-		g = engine_group_older(e, g);
-	*ret_group = g;
-	return 0;
-}
-
-static void list(struct verb_request *q, struct group *g, enum job_state state, unsigned long limit)
-{
-	struct engine *e = q->broker->engine;
-	struct buf body = BUF_INIT;
-	const struct group *last = NULL;
-	char cursor[UUID_TEXT_SIZE];
-
-	json_put_literal(&body, "{\"groups\":[");
-	for (; g && limit > 0; g = engine_group_older(e, g)) {
-		last = g;
-		if (state && group_told_state(g) != state)
-			continue;
-		json_put_separator(&body);
-		json_put_literal(&body, "{");
-		group_view_members(q->broker, g, &body);
-		json_put_literal(&body, "}");
-		limit--;
-	}
-	json_put_literal(&body, "],\"cursor\":");
-	if (g) {
-		uuid_format(&last->id, cursor);
-		json_put_string(&body, span_of(cursor));
-	} else {
-		json_put_literal(&body, "null");
-	}
-	json_put_literal(&body, "}");
-	verb_answer_buf(q, 200, TYPE_JSON, &body);
-}
-
-void verb_groups(struct verb_request *q, struct span unused GA_UNUSED)
-{
-	unsigned long limit = LIST_DEFAULT;
-	enum job_state state = 0;
-	struct group *g = NULL;
-	struct refusal r;
-	char text[32];
-	int error = 0;
-
-	if (verb_param(q, "state", text, sizeof(text)) && job_state_parse(text, &state) < 0)
-		error = refuse(&r, 400, "bad_parameter", "state",
-			       "state=%s: takes running, succeeded, failed, cancelled or expired",
-			       text);
-	if (error == 0)
-		error = read_number(q, "limit", LIST_MAX, &limit, &r);
-	if (error == 0)
-		error = find_start(q, &g, &r);
-	if (error < 0)
-		verb_refuse(q, &r);
-	else
-		list(q, g, state, limit);
 }

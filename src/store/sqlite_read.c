@@ -194,7 +194,7 @@ static int read_group(struct sqlite *q, struct store_read *read, uint64_t sequen
 	else if (read->kind == READ_GROUP_ID && !uuid_equal(&group.id, &read->id))
 		r = -ENOENT;
 	else
-		r = rows_set_group(read, &group);
+		r = rows_add_group(read, &group);
 	sqlite3_reset(st);
 	return r;
 }
@@ -220,54 +220,75 @@ static int read_attempts(struct sqlite *q, struct store_read *read)
 
 /* ---- lists ---- */
 
-/* 1: there is room for more on the page. */
-static int list_row(struct sqlite *q, struct store_read *read, sqlite3_stmt *st)
+enum page { PAGE_FULL, PAGE_GOES_ON, PAGE_LAST /* what is below can't match */ };
+
+/* One of these, or -errno. */
+static int list_job(struct sqlite *q, struct store_read *read, sqlite3_stmt *st)
 {
 	struct value row[JOBS_COLUMNS];
 	struct store_job job;
 
 	if (sqlite3_column_type(st, JOBS_EXPIRES) == SQLITE_NULL)
-		return 1;
+		return PAGE_GOES_ON;
 	row_fetch(st, row, JOBS_SMALL);
 	if (values_job(q, row, JOBS_SMALL, &job) < 0)
 		return damaged(q, "jobs", &row[JOBS_SEQUENCE]);
 	if (filter_ends(&read->filter, &job.id))
-		return 0;
+		return PAGE_LAST;
 	if (filter_takes(&read->filter, &job)) {
 		int r = rows_add_job(read, &job, false);
 
 		if (r < 0)
 			return r;
 	}
-	return read->rows.job_count < read->filter.limit;
+	return read->rows.job_count < read->filter.limit ? PAGE_GOES_ON : PAGE_FULL;
+}
+
+static int list_group(struct sqlite *q, struct store_read *read, sqlite3_stmt *st)
+{
+	struct value row[GROUP_COLUMNS];
+	struct store_group group;
+
+	row_fetch(st, row, GROUP_COLUMNS);
+	if (values_group(row, &group) < 0)
+		return damaged(q, "groups", &row[GROUP_SEQUENCE]);
+	if (filter_takes_group(&read->filter, &group)) {
+		int r = rows_add_group(read, &group);
+
+		if (r < 0)
+			return r;
+	}
+	return groups_are_full(read) ? PAGE_FULL : PAGE_GOES_ON;
 }
 
 /* Down from `below`, for a slice. 1: the page goes on. */
 static int list_step(struct sqlite *q, struct store_read *read, int64_t until)
 {
-	sqlite3_stmt *st = q->statements[DO_LIST_JOBS];
+	bool groups = read->kind == READ_GROUPS;
+	enum statement which = groups ? DO_LIST_GROUPS : DO_LIST_JOBS;
+	sqlite3_stmt *st = q->statements[which];
 	uint64_t below = read->filter.below ? read->filter.below : INT64_MAX;
 	unsigned looked = 0;
-	int r = sqlite_look(q, DO_LIST_JOBS, (int64_t)MIN(below, (uint64_t)INT64_MAX)), more = 1;
+	int r = sqlite_look(q, which, (int64_t)MIN(below, (uint64_t)INT64_MAX));
+	int page = PAGE_GOES_ON;
 
 	while (r > 0) {
-		read->filter.below = (uint64_t)sqlite3_column_int64(st, JOBS_SEQUENCE);
-		more = list_row(q, read, st);
-		if (more <= 0)
+		read->filter.below = (uint64_t)sqlite3_column_int64(st, 0);
+		page = groups ? list_group(q, read, st) : list_job(q, read, st);
+		if (page != PAGE_GOES_ON)
 			break;
 		if (++looked % ROWS_BETWEEN_LOOKS == 0 && clock_monotonic() >= until) {
 			sqlite3_reset(st);
 			read->rows.next = read->filter.below;
 			return read->slices + 1 < LIST_SLICES;
 		}
-		r = next_row(q, DO_LIST_JOBS);
+		r = next_row(q, which);
 	}
 	sqlite3_reset(st);
-	if (r < 0 || more < 0)
-		return MIN(r, more);
-	/* The page is full (then it goes on below its last row), or it was all. */
-	read->rows.next =
-		more == 0 && read->rows.job_count == read->filter.limit ? read->filter.below : 0;
+	if (r < 0 || page < 0)
+		return MIN(r, page);
+	/* A full page goes on below its last row. */
+	read->rows.next = page == PAGE_FULL ? read->filter.below : 0;
 	return 0;
 }
 
@@ -293,6 +314,7 @@ int sqlite_read(void *state, struct store_read *read, int64_t until)
 		r = read_attempts(q, read);
 		break;
 	case READ_LIST:
+	case READ_GROUPS:
 		r = list_step(q, read, until);
 		break;
 	case READ_BACKUP:

@@ -35,6 +35,8 @@ static const struct statement_text texts[STATEMENT_COUNT] = {
 	[DO_UPDATE_GROUP] = { &table_groups, "UPDATE groups SET $sets WHERE sequence=?1" },
 	[DO_DELETE_GROUP] = { NULL, "DELETE FROM groups WHERE sequence=?1" },
 	[DO_READ_GROUP] = { &table_groups, "SELECT $columns FROM groups WHERE sequence=?1" },
+	[DO_LIST_GROUPS] = { &table_groups, "SELECT $columns FROM groups WHERE sequence<?1 AND parent IS NULL"
+					    " AND expires_wall IS NOT NULL ORDER BY sequence DESC" },
 	[DO_LOAD_GROUPS] = { &table_groups, "SELECT $columns FROM groups WHERE expires_wall IS NULL"
 					    " ORDER BY sequence" },
 	[DO_INSERT_KEY] = { &table_keys, "INSERT OR IGNORE INTO keys($columns) VALUES($marks)" },

@@ -305,6 +305,14 @@ int store_list(struct store *s, const struct store_filter *filter, store_rows_fn
 	return read_start(s, &wanted, ret_read);
 }
 
+int store_list_groups(struct store *s, const struct store_filter *filter, store_rows_fn fn,
+		      void *arg, struct store_read **ret_read)
+{
+	struct store_read wanted = { .kind = READ_GROUPS, .fn = fn, .arg = arg, .filter = *filter };
+
+	return read_start(s, &wanted, ret_read);
+}
+
 int store_backup(struct store *s, const char *path, store_rows_fn fn, void *arg,
 		 struct store_read **ret_read)
 {

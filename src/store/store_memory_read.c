@@ -27,7 +27,7 @@ static int read_group(struct memory *m, struct store_read *read, uint64_t sequen
 	if (!row || !row->is_group ||
 	    (read->kind == READ_GROUP_ID && !uuid_equal(&row->group.id, &read->id)))
 		return -ENOENT;
-	return rows_set_group(read, &row->group);
+	return rows_add_group(read, &row->group);
 }
 
 static int read_attempts(struct memory *m, struct store_read *read)
@@ -62,6 +62,21 @@ static int read_list(struct memory *m, struct store_read *read, int64_t until)
 	return 0;
 }
 
+static int read_groups(struct memory *m, struct store_read *read)
+{
+	size_t at = read->filter.below ? memory_place(m, read->filter.below) : m->row_count;
+
+	for (; at > 0 && !groups_are_full(read); at--) {
+		const struct memory_row *row = m->rows[at - 1];
+
+		if (row->is_group && filter_takes_group(&read->filter, &row->group) &&
+		    rows_add_group(read, &row->group) < 0)
+			return -ENOMEM;
+	}
+	read->rows.next = at > 0 ? m->rows[at - 1]->sequence + 1 : 0;
+	return 0;
+}
+
 static int read_sequence(struct memory *m, struct store_read *read)
 {
 	int r = read_job(m, read, read->sequence);
@@ -88,6 +103,8 @@ int memory_read(void *state, struct store_read *read, int64_t until)
 		r = read_attempts(state, read);
 	else if (read->kind == READ_LIST)
 		r = read_list(state, read, until);
+	else if (read->kind == READ_GROUPS)
+		r = read_groups(state, read);
 	read->rows.error = MIN(r, 0);
 	return 0;
 }

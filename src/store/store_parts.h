@@ -62,6 +62,7 @@ enum read_kind {
 	READ_SEQUENCE,
 	READ_ATTEMPTS,
 	READ_LIST,
+	READ_GROUPS,
 	READ_BACKUP,
 	READ_KINDS
 };
@@ -77,10 +78,11 @@ struct store_read {
 	struct store_filter filter; /* its texts are in the arena */
 	const char *path;
 	struct arena arena;
-	struct store_rows rows; /* in the arena, but for `jobs` and `attempts` */
-	size_t job_room, attempt_room;
-	unsigned slices; /* so far */
-	void *state;     /* the implementation's, between slices; gone when it is answered */
+	struct store_rows rows; /* its texts are in the arena */
+	size_t job_room, attempt_room, group_room;
+	size_t group_bytes; /* of groups' texts */
+	unsigned slices;    /* so far */
+	void *state;        /* the implementation's, between slices; gone when it is answered */
 };
 
 struct store {
@@ -114,11 +116,13 @@ int batch_refuse(struct store_batch *batch, const struct store_refusal *refusal)
 /* Copy a row to what is read. `whole`: with options, args, meta and body. -ENOMEM. */
 int rows_add_job(struct store_read *read, const struct store_job *job, bool whole) GA_MUST_CHECK;
 int rows_add_attempt(struct store_read *read, const struct store_attempt *attempt) GA_MUST_CHECK;
-int rows_set_group(struct store_read *read, const struct store_group *group) GA_MUST_CHECK;
+int rows_add_group(struct store_read *read, const struct store_group *group) GA_MUST_CHECK;
 /* The sequences not above `last` that an id can be of, the highest first: 0 after them. */
 uint64_t id_sequence(const struct uuid *id, uint64_t last);
 uint64_t id_ms(const struct uuid *id);
 bool filter_takes(const struct store_filter *filter, const struct store_job *job);
+bool filter_takes_group(const struct store_filter *filter, const struct store_group *group);
+bool groups_are_full(const struct store_read *read); /* no more on this page */
 bool filter_ends(const struct store_filter *filter, const struct uuid *id); /* nothing below it can match */
 
 /* ---- frees ---- */

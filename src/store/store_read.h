@@ -41,6 +41,11 @@ int store_read_attempts(struct store *s, uint64_t sequence, store_rows_fn fn, vo
  * further than ids older than `since_wall`. */
 int store_list(struct store *s, const struct store_filter *filter, store_rows_fn fn, void *arg,
 	       struct store_read **ret_read) GA_MUST_CHECK;
+/* Finished groups that aren't members, newest first, whole: a page ends at GROUPS_BYTES of texts, too. Of the filter,
+ * `states`, `below` and `limit`. */
+#define GROUPS_BYTES ((size_t)4 << 20)
+int store_list_groups(struct store *s, const struct store_filter *filter, store_rows_fn fn,
+		      void *arg, struct store_read **ret_read) GA_MUST_CHECK;
 /* A consistent copy of everything committed, as a file that `sqlite3` reads. -EEXIST: there is one: nothing is overwritten. */
 int store_backup(struct store *s, const char *path, store_rows_fn fn, void *arg,
 		 struct store_read **ret_read) GA_MUST_CHECK;

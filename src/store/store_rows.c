@@ -47,6 +47,11 @@ static struct store_attempt *own_attempts(const struct store_read *read)
 	return (struct store_attempt *)(uintptr_t)read->rows.attempts;
 }
 
+static struct store_group *own_groups(const struct store_read *read)
+{
+	return (struct store_group *)(uintptr_t)read->rows.groups;
+}
+
 int rows_add_job(struct store_read *read, const struct store_job *job, bool whole)
 {
 	struct store_job *jobs =
@@ -91,20 +96,24 @@ int rows_add_attempt(struct store_read *read, const struct store_attempt *attemp
 	return 0;
 }
 
-int rows_set_group(struct store_read *read, const struct store_group *group)
+int rows_add_group(struct store_read *read, const struct store_group *group)
 {
-	struct store_group *row = arena_take(&read->arena, sizeof(*row));
+	struct store_group *groups = rows_grow(own_groups(read), read->rows.group_count,
+					       &read->group_room, sizeof(*groups));
+	struct store_group *row;
 
-	if (!row)
+	if (!groups)
 		return -ENOMEM;
+	read->rows.groups = groups;
+	row = &groups[read->rows.group_count];
 	*row = *group;
 
 	struct span *texts[] = { &row->spec, &row->members, &row->progress, &row->error };
 
 	if (copy_texts(&read->arena, texts, ARRAY_SIZE(texts)) < 0)
 		return -ENOMEM;
-	read->rows.groups = row;
-	read->rows.group_count = 1;
+	read->group_bytes += row->spec.size + row->members.size + row->progress.size + row->error.size;
+	read->rows.group_count++;
 	return 0;
 }
 
@@ -112,6 +121,7 @@ void read_free(struct store_read *read)
 {
 	free(own_jobs(read));
 	free(own_attempts(read));
+	free(own_groups(read));
 	arena_done(&read->arena);
 	free(read);
 }
@@ -171,6 +181,17 @@ bool filter_takes(const struct store_filter *filter, const struct store_job *job
 	if (filter->queue.size && !span_equal(filter->queue, job->queue))
 		return false;
 	return !filter->tag.size || tags_have(job->tags, filter->tag);
+}
+
+bool filter_takes_group(const struct store_filter *filter, const struct store_group *group)
+{
+	return job_state_is_final(group->state) && group->parent == 0 &&
+	       (!filter->states || filter->states >> group->state & 1);
+}
+
+bool groups_are_full(const struct store_read *read)
+{
+	return read->rows.group_count >= read->filter.limit || read->group_bytes >= GROUPS_BYTES;
 }
 
 bool filter_ends(const struct store_filter *filter, const struct uuid *id)

@@ -54,6 +54,29 @@ sub kill_broker {
 	ok(poll_until(sub { my ($new) = $daemon->role_pids('broker'); $new && $new != $pid }), 'the broker is killed and starts again');
 }
 
+subtest 'the list has those that the store alone has' => sub {
+	my @ids = map { submit({ gather => [ noop($_), { gather => [ noop("inner $_") ] } ] }) } 1 .. 5;
+	ends($_) for @ids;
+	kill_broker();    # the next one doesn't take what has ended into its memory
+	my $running = submit({ gather => [ nap(30) ] });
+	my @expected = ($running, reverse @ids);
+	my (@listed, $cursor);
+	do {
+		my ($status, $page) = http_json($socket, 'GET', '/v1/groups?limit=2' . ($cursor ? "&cursor=$cursor" : ''));
+		is($status, 200, 'a page');
+		push @listed, @{ $page->{groups} };
+		$cursor = $page->{cursor};
+	} while $cursor && @listed < 20;
+	is_deeply([ map { $_->{id} } @listed ], \@expected, 'all, the newest first, each once, without those that are members');
+	is_deeply($listed[1], show($ids[4]), 'each as it is shown');
+	my (undef, $list) = http_json($socket, 'GET', '/v1/groups?state=succeeded');
+	is(scalar @{ $list->{groups} }, 5, 'by a state in which they are kept');
+	(undef, $list) = http_json($socket, 'GET', '/v1/groups?state=running');
+	is_deeply([ map { $_->{id} } @{ $list->{groups} } ], [$running], 'by one in which they run');
+	http_json($socket, 'POST', "/v1/groups/$running/cancel");
+	is((http_json($socket, 'GET', "/v1/groups?$_=0"))[0], 400, "$_=0") for qw(limit cursor);
+};
+
 subtest 'in the middle of a gather' => sub {
 	my $id = submit({ gather => [ noop('before'), nap(1.5), { gather => [ noop('x'), nap(1.5) ] } ] });
 	ok(becomes($id, sub { $_[0]{succeeded} == 1 }), 'one has ended');

@@ -239,6 +239,9 @@ static void told_rows(void *arg, const struct store_rows *rows)
 		keep(&a->attempts[i].error_message, a->texts, &a->text_count, 2048);
 		keep(&a->attempts[i].log, a->texts, &a->text_count, 2048);
 	}
+	assert_true(rows->group_count <= 64);
+	for (size_t i = 0; i < rows->group_count; i++)
+		a->groups[i] = rows->groups[i].sequence;
 	if (rows->group_count) {
 		a->group = rows->groups[0];
 		keep_group(&a->group, a->texts, &a->text_count, 2048);
@@ -305,6 +308,15 @@ void rig_list(struct rig *rig, const struct store_filter *filter, struct answer 
 
 	memset(ret_answer, 0, sizeof(*ret_answer));
 	assert_int_equal(store_list(rig->store, filter, told_rows, ret_answer, &read), 0);
+	wait_answer(rig, ret_answer);
+}
+
+void rig_list_groups(struct rig *rig, const struct store_filter *filter, struct answer *ret_answer)
+{
+	struct store_read *read;
+
+	memset(ret_answer, 0, sizeof(*ret_answer));
+	assert_int_equal(store_list_groups(rig->store, filter, told_rows, ret_answer, &read), 0);
 	wait_answer(rig, ret_answer);
 }
 

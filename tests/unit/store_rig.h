@@ -28,7 +28,8 @@ struct answer {
 	size_t job_count;
 	struct store_attempt attempts[16];
 	size_t attempt_count;
-	struct store_group group;
+	struct store_group group; /* the first */
+	uint64_t groups[64];      /* all their sequences */
 	size_t group_count;
 	uint64_t next;
 	char *texts[2048];
@@ -76,6 +77,7 @@ void rig_read_id(struct rig *rig, const struct uuid *id, struct answer *ret_answ
 void rig_read_group(struct rig *rig, const struct uuid *id, struct answer *ret_answer);
 void rig_read_attempts(struct rig *rig, uint64_t sequence, struct answer *ret_answer);
 void rig_list(struct rig *rig, const struct store_filter *filter, struct answer *ret_answer);
+void rig_list_groups(struct rig *rig, const struct store_filter *filter, struct answer *ret_answer);
 int rig_backup(struct rig *rig, const char *path);
 /* Poll facts until so many finished jobs are kept in all; false after 5 s. */
 bool rig_finished_become(struct rig *rig, uint64_t count);

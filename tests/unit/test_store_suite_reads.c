@@ -55,6 +55,89 @@ static void a_list_is_newest_first_in_pages(void **state)
 	assert_int_equal(rows, 80);
 }
 
+/* 1 .. 60: every third a group; every second of them ended, the others run; 30 is a member of 60. */
+static void fill_with_groups(struct rig *rig)
+{
+	struct store_batch *batch = rig_batch(rig);
+
+	for (uint64_t i = 1; i <= 60; i++) {
+		struct store_job job = rig_finished(i, JOB_SUCCEEDED);
+		struct store_group group = { .id = rig_id(i),
+					     .sequence = i,
+					     .parent = i == 30 ? 60 : 0,
+					     .spec = SPAN("{}"),
+					     .state = i % 2   ? JOB_RUNNING
+						      : i % 4 ? JOB_SUCCEEDED
+							      : JOB_FAILED,
+					     .accepted_wall = rig_now(),
+					     .finished_wall = i % 2 ? 0 : rig_now(),
+					     .expires_wall = i % 2 ? 0 : rig_now() + 60 * NSEC_PER_SEC };
+
+		assert_int_equal(i % 3 ? store_save_job(batch, &job, true)
+				       : store_save_group(batch, &group, true),
+				 0);
+	}
+	rig_commit(rig, batch);
+}
+
+static void a_list_of_groups_is_newest_first_in_pages(void **state)
+{
+	static const uint64_t expected[] = { 60, 54, 48, 42, 36, 24, 18, 12, 6 };
+	struct store_filter filter = { .limit = 4 };
+	struct rig *rig = *state;
+	size_t rows = 0, pages = 0;
+
+	fill_with_groups(rig);
+	do {
+		rig_list_groups(rig, &filter, &answer);
+		assert_int_equal(answer.error, 0);
+		assert_int_equal(answer.job_count, 0);
+		assert_true(answer.group_count <= 4);
+		for (size_t i = 0; i < answer.group_count; i++)
+			assert_int_equal(answer.groups[i], expected[rows++]);
+		filter.below = answer.next;
+		answer_done(&answer);
+		assert_true(++pages < 20);
+	} while (filter.below);
+	assert_int_equal(rows, ARRAY_SIZE(expected));
+	rig_list_groups(rig, &(struct store_filter){ .limit = 20, .states = 1u << JOB_FAILED },
+			&answer);
+	assert_int_equal(answer.group_count, 5);
+	assert_int_equal(answer.groups[4], 12);
+	answer_done(&answer);
+}
+
+/* However many may be on a page. */
+static void a_page_of_large_groups_is_short(void **state)
+{
+	static char members[GROUPS_BYTES / 2];
+	struct store_filter filter = { .limit = 20 };
+	struct rig *rig = *state;
+	struct store_batch *batch = rig_batch(rig);
+	size_t rows = 0;
+
+	for (uint64_t i = 1; i <= 5; i++) {
+		struct store_group group = { .id = rig_id(i),
+					     .sequence = i,
+					     .spec = SPAN("{}"),
+					     .members = { members, sizeof(members) },
+					     .state = JOB_SUCCEEDED,
+					     .finished_wall = rig_now(),
+					     .expires_wall = rig_now() + 60 * NSEC_PER_SEC };
+
+		assert_int_equal(store_save_group(batch, &group, true), 0);
+	}
+	rig_commit(rig, batch);
+	do {
+		rig_list_groups(rig, &filter, &answer);
+		assert_true(answer.group_count <= 2);
+		rows += answer.group_count;
+		filter.below = answer.next;
+		answer_done(&answer);
+	} while (filter.below);
+	assert_int_equal(rows, 5);
+}
+
 static size_t list_count(struct rig *rig, struct store_filter filter)
 {
 	size_t rows = 0;
@@ -225,10 +308,16 @@ static void its_kind_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(a_list_is_newest_first_in_pages),    BOTH(a_list_is_filtered),
-		BOTH(finished_jobs_are_counted_by_state), BOTH(expired_jobs_and_groups_leave),
-		BOTH(unfinished_jobs_do_not_expire),      BOTH(a_cancelled_read_is_not_answered),
-		BOTH(closing_drops_what_waits),           BOTH(its_kind_is_told),
+		BOTH(a_list_is_newest_first_in_pages),
+		BOTH(a_list_is_filtered),
+		BOTH(a_list_of_groups_is_newest_first_in_pages),
+		BOTH(a_page_of_large_groups_is_short),
+		BOTH(finished_jobs_are_counted_by_state),
+		BOTH(expired_jobs_and_groups_leave),
+		BOTH(unfinished_jobs_do_not_expire),
+		BOTH(a_cancelled_read_is_not_answered),
+		BOTH(closing_drops_what_waits),
+		BOTH(its_kind_is_told),
 	};
 
 	return TAP_RUN(tests);
