@@ -3,7 +3,7 @@
  */
 #include "keeper.h"
 #include "park.h"
-#include "runtime.h"
+#include "task.h"
 
 #include <errno.h>
 #include <gather/async.h>
@@ -38,6 +38,8 @@ int keeper_add(struct kept *k, kept_close_fn close)
 		list_init(&keeper->kept);
 		loop_call_init(&keeper->close, close_all, keeper);
 		task = ga_spawn_with(keep, NULL, &options);
+		if (task)
+			task_of(task)->own = true;
 		ga_release(task);
 		if (!keeper->running)
 			return -ENOMEM;

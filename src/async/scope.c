@@ -61,8 +61,6 @@ bool scope_leave(struct scope *s)
 		t->fired = s->hidden;
 		t->due = s->due;
 	}
-	if (!task_reasons(t))
-		t->due = false;
 	return own;
 }
 
@@ -81,13 +79,8 @@ void task_request_cancel(struct task *t)
 
 uint32_t task_take_back_cancel(struct task *t)
 {
-	struct scope *shield = shield_before(t, NULL);
-	uint32_t fired = shield ? shield->hidden : t->fired;
-
 	if (t->row.cancels > 0)
 		t->row.cancels--;
-	if (t->row.cancels + fired == 0)
-		*(shield ? &shield->due : &t->due) = false;
 	return t->row.cancels;
 }
 

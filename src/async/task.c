@@ -81,8 +81,12 @@ size_t ga_all_tasks(ga_future *ret_tasks[], size_t max)
 	if (!rt)
 		return 0;
 	LIST_FOREACH(node, &rt->tasks) {
+		struct task *t = LIST_ENTRY(node, struct task, all);
+
+		if (t->own)
+			continue;
 		if (count < max)
-			ret_tasks[count] = &LIST_ENTRY(node, struct task, all)->future;
+			ret_tasks[count] = &t->future;
 		count++;
 	}
 	return count;
@@ -238,6 +242,7 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 	t->failures = NULL;
 	t->fired = 0;
 	t->shields = 0;
+	t->own = false;
 	t->row.state = TASK_NEW;
 	t->row.since = t->row.born = loop_now(t->future.loop);
 	t->row.waiter = 0;

@@ -31,6 +31,7 @@ struct task {
 	struct locals *locals;     /* or NULL */
 	uint32_t fired; /* scopes that have fired and not been left, but for those that a shield hides */
 	uint16_t shields; /* scopes that are one */
+	bool own;         /* of libgather's own: ga_all_tasks() doesn't tell of it */
 	bool due; /* a reason to cancel is yet to be delivered; while it is delivered as a level, at each suspension */
 };
 
