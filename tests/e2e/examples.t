@@ -39,6 +39,18 @@ subtest 'greet' => sub {
 	cmp_ok($did->{seconds}, '>=', 1, 'after one second');
 };
 
+subtest 'queue' => sub {
+	my $did = example('queue');
+	is($did->{status}, 0, 'succeeds');
+	my @lines = split /\n/, $did->{out};
+	is_deeply([sort { $a <=> $b } map { / delivered (\d+)$/ } @lines[0 .. 11]], [1 .. 12], 'each parcel is delivered once');
+	is($lines[12], 'all delivered', '... before the producer says so');
+	my %delivered = map { /^(\w+): (\d+)$/ } @lines[13 .. 15];
+	is_deeply([sort keys %delivered], [qw(Alice Bob Carol)], 'the workers go home');
+	is(scalar(grep { $_ > 0 } values %delivered), 3, 'all of them had work');
+	cmp_ok($did->{seconds}, '<', 12 * 0.1, '... at the same time');
+};
+
 subtest 'fetch' => sub {
 	my $did = example('fetch', $web->url('/delay/300/26'), $web->url('/'), $dead);
 	is($did->{status}, 1, 'one of three fails');
