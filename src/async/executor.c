@@ -3,6 +3,8 @@
  */
 #include "executor.h"
 #include "future.h"
+#include "locals.h"
+#include "task.h"
 #include <errno.h>
 #include <gather/executor.h>
 #include <pthread.h>
@@ -11,7 +13,9 @@
 
 struct work {
 	struct ga_future future; /* one reference is the work's own, until on_work_done() */
-	struct loop_call call; /* its node is first in a pool's queue, then in the loop's; in neither while it runs */
+	/* Its node is first in a pool's queue, then in the loop's; in neither while it runs. Its arg: the locals of the
+	 * task that handed it in. */
+	struct loop_call call;
 	int (*fn)(void *arg);
 	void (*after)(void *arg);
 	void *arg;
@@ -87,7 +91,7 @@ ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 	if (!w)
 		return NULL;
 	future_init(&w->future, &work_ops);
-	loop_call_init(&w->call, on_work_done, w);
+	loop_call_init(&w->call, on_work_done, rt->current ? locals_ref(rt->current->locals) : NULL);
 	w->fn = fn;
 	w->arg = arg;
 	w->after = after;
@@ -237,7 +241,9 @@ static void *pool_main(void *arg)
 
 static void work_run(struct work *w)
 {
+	locals_lend(w->call.arg);
 	w->result = w->fn(w->arg);
+	locals_lend(NULL);
 	loop_call_from_thread(w->pool->loop, &w->call);
 }
 
@@ -273,11 +279,12 @@ static bool work_withdraw(struct work *w)
 
 static void on_work_done(struct loop_call *c)
 {
-	struct work *w = c->arg;
+	struct work *w = container_of(c, struct work, call);
 	struct loop *l = w->future.loop;
 	struct executor *e = runtime_current()->executor;
 
 	loop_hold(l, -1);
+	locals_unref(c->arg);
 	future_resolve(&w->future, w->result, NULL);
 	if (w->after)
 		w->after(w->arg);

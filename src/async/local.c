@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct local_value *find(struct locals *l, const struct ga_local *local);
+static _Thread_local const struct locals *lent;
+
+static const struct local_value *find(const struct locals *l, const struct ga_local *local);
 static struct locals *copy_for(const struct locals *l, const struct ga_local *local);
 
 void *ga_local_get(const struct ga_local *local)
 {
 	const struct task *t = task_current();
-	const struct local_value *v = t ? find(t->locals, local) : NULL;
+	const struct local_value *v = find(t ? t->locals : lent, local);
 
 	return v ? v->value : local->initial;
 }
@@ -26,7 +28,7 @@ int ga_local_set(const struct ga_local *local, void *value)
 
 	if (!t)
 		return -EPERM;
-	v = find(t->locals, local);
+	v = (struct local_value *)(uintptr_t)find(t->locals, local);
 	if (!v || t->locals->refs > 1) {
 		struct locals *own = copy_for(t->locals, local);
 
@@ -34,10 +36,15 @@ int ga_local_set(const struct ga_local *local, void *value)
 			return -ENOMEM;
 		locals_unref(t->locals);
 		t->locals = own;
-		v = find(own, local);
+		v = (struct local_value *)(uintptr_t)find(own, local);
 	}
 	v->value = value;
 	return 0;
+}
+
+void locals_lend(const struct locals *l)
+{
+	lent = l;
 }
 
 void locals_free(struct locals *l)
@@ -46,7 +53,7 @@ void locals_free(struct locals *l)
 }
 
 /* There are few: a search from the start is quick. */
-static struct local_value *find(struct locals *l, const struct ga_local *local)
+static const struct local_value *find(const struct locals *l, const struct ga_local *local)
 {
 	for (uint32_t i = 0; l && i < l->count; i++)
 		if (l->values[i].local == local)

@@ -1,7 +1,8 @@
 /*
  * locals.h — the values that tasks have in common until one of them sets another.
  *
- * Reference counted, and not changed while more than one task holds it. One thread.
+ * Reference counted, and not changed while more than one task holds it. One thread; work of the executor holds those of
+ * its task, and reads them on its own.
  */
 #pragma once
 #include "compiler.h"
@@ -34,3 +35,6 @@ static inline void locals_unref(struct locals *l)
 	if (GA_UNLIKELY(l != NULL) && --l->refs == 0)
 		locals_free(l);
 }
+
+/* What ga_local_get() reads on a thread that is outside of tasks. NULL: nothing. */
+void locals_lend(const struct locals *l);

@@ -102,18 +102,35 @@ CASE(spawning_copies_nothing_until_one_sets)
 	return 0;
 }
 
-static int set_on_a_thread(void *arg GA_UNUSED)
+struct look {
+	int *request, *user;
+	int set;
+};
+
+static int look_on_a_thread(void *arg)
 {
-	return ga_local_get(&request) == &zero ? ga_local_set(&request, &first) : 0;
+	struct look *look = arg;
+
+	look->request = ga_local_get(&request);
+	look->user = ga_local_get(&user);
+	look->set = ga_local_set(&request, &third);
+	return 0;
 }
 
-CASE(threads_of_the_executor_are_outside)
+CASE(work_of_the_executor_reads_what_its_task_had_and_sets_nothing)
 {
-	GA_AUTO ga_future *work = NULL;
+	struct look look = { 0 }, later = { 0 };
+	GA_AUTO ga_future *work = NULL, *without = ga_executor(GA_POOL_IO, look_on_a_thread, &later);
 
+	EXPECT(ga_await(without) == 0);
+	EXPECT(later.request == &zero && later.user == NULL && later.set == -EPERM);
 	EXPECT(ga_local_set(&request, &second) == 0);
-	work = ga_executor(GA_POOL_IO, set_on_a_thread, NULL);
-	EXPECT(ga_await(work) == -EPERM);
+	work = ga_executor(GA_POOL_IO, look_on_a_thread, &look);
+	EXPECT(ga_local_set(&request, &first) == 0);
+	EXPECT(ga_await(work) == 0);
+	EXPECT(look.request == &second && look.user == NULL && look.set == -EPERM);
+	EXPECT(ga_local_get(&request) == &first);
+	EXPECT(task_current()->locals->refs == 1);
 	return 0;
 }
 
@@ -132,7 +149,7 @@ int main(void)
 		cmocka_unit_test(what_a_task_sets_is_its_own),
 		cmocka_unit_test(they_are_inherited_over_generations_and_by_eager_tasks),
 		cmocka_unit_test(spawning_copies_nothing_until_one_sets),
-		cmocka_unit_test(threads_of_the_executor_are_outside),
+		cmocka_unit_test(work_of_the_executor_reads_what_its_task_had_and_sets_nothing),
 		cmocka_unit_test(outside_of_a_task_nothing_is_set),
 	};
 
