@@ -9,6 +9,7 @@ use Gather::Cli qw(from_json json_lines);
 use Gather::Daemon qw(poll_until);
 use Gather::Http qw(http);
 use Gather::WebServer;
+use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -128,6 +129,73 @@ subtest 'httpd' => sub {
 	cmp_ok(time - $start, '<', 8, '... are served at once');
 	is(example('httpd', '--port', '99999')->{status}, 2, 'a port that is none');
 	is(example('httpd', '--port', $web->port)->{status}, 1, 'a port that is taken');
+};
+
+subtest 'echo' => sub {
+	my $process = $cli->start({ program => "$examples/echo" });
+	my ($port) = poll_until(sub { $process->out =~ /^listening on 127\.0\.0\.1:(\d+)$/m && $1 });
+	ok($port, 'says where it listens');
+	my @clients = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) // die "connect: $@" } 1 .. 3;
+	for my $client (@clients) {
+		$client->print('hello, ' . $client->sockport);
+		$client->flush;
+	}
+	for my $client (reverse @clients) {
+		my $want = 'hello, ' . $client->sockport;
+		read $client, my $got, length $want;
+		is($got, $want, 'sends back');
+	}
+	shutdown $clients[0], 1;
+	is(read($clients[0], my $rest, 1), 0, 'its end follows that of the client');
+	is(example('echo', $port)->{status}, 1, 'a port that is taken');
+	is(example('echo', '99999')->{status}, 2, 'a port that is none');
+	$process->signal('TERM');
+	is($process->wait->{status}, 0, 'SIGTERM ends it, clients or not');
+	is(read($clients[1], $rest, 1) // 0, 0, '... and them');
+	$process = $cli->start({ program => "$examples/echo" });
+	poll_until(sub { $process->out =~ /listening/ });
+	$process->signal('INT');
+	is($process->wait->{status}, 0, 'SIGINT, too');
+};
+
+# A CA, and a server's certificate by it for localhost: (ca, key and certificate).
+sub certificates {
+	my $dir = $cli->tmp;
+	my $ec = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+
+	system(<<"END") == 0 or die 'openssl makes no certificates';
+exec >$dir/openssl.log 2>&1
+openssl req -x509 $ec -days 2 -subj /CN=authority -keyout $dir/ca.key -out $dir/ca.pem &&
+openssl req $ec -subj /CN=server -keyout $dir/server.key -out $dir/server.csr &&
+echo subjectAltName=DNS:localhost >$dir/names &&
+openssl x509 -req -in $dir/server.csr -CA $dir/ca.pem -CAkey $dir/ca.key -days 2 -extfile $dir/names -out $dir/server.crt &&
+cat $dir/server.key $dir/server.crt >$dir/server.pem
+END
+	return ("$dir/ca.pem", "$dir/server.pem");
+}
+
+subtest 'tls_client' => sub {
+	my ($ca, $pem) = certificates();
+	my $server = $cli->start({ program => 'openssl', limit => 5 }, 's_server', '-accept', '127.0.0.1:0', '-www', '-key', $pem,
+		'-cert', $pem);
+	my $port = poll_until(sub { $server->out =~ /^ACCEPT 127\.0\.0\.1:(\d+)/m && $1 });
+	my $did = example('tls_client', '--ca', $ca, 'localhost', $port, '/');
+	is($did->{status}, 0, 'succeeds') or diag($did->{err});
+	like($did->{out}, qr{^HTTP/1\.0 200 ok\r\n.*s_server.*</html>}si, 'prints the page to its end');
+	like($did->{err}, qr/^TLSv1\.3, CN=server$/m, 'tells with whom it talked');
+	for (
+		[qr/localhost:\d+: the certificate of localhost is signed by nobody that is trusted$/m, 'localhost', $port],
+		[qr/^tls_client: 127\.0\.0\.1:\d+: the certificate is not for 127\.0\.0\.1$/m, '--ca', $ca, '127.0.0.1', $port],
+		[qr/no trusted certificates in nowhere: No such file/, '--ca', 'nowhere', 'localhost', $port],
+		[qr/Connection refused/, 'localhost', $dead =~ /(\d+)\/$/],
+		)
+	{
+		my ($why, @arguments) = @$_;
+		$did = example('tls_client', @arguments);
+		is($did->{status}, 1, "fails: @arguments");
+		like($did->{err}, $why, '... and says why');
+	}
+	is(example('tls_client')->{status}, 2, 'no host: status 2');
 };
 
 subtest 'a handler of your own' => sub {
