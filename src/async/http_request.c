@@ -163,7 +163,7 @@ static const char *header_check(const struct ga_http_header *h)
 	if (!h->name || !h->value || !is_token(h->name))
 		return "a header's name is empty or holds a character that names don't";
 	for (const char *at = h->value; *at; at++)
-		if ((*at < ' ' && *at >= 0 && *at != '\t') || *at == 0x7f)
+		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
 			return "a header's value holds a line break or a control character";
 	if (!strcasecmp(h->name, "Transfer-Encoding"))
 		return "Transfer-Encoding is set by the library";

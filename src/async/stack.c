@@ -3,6 +3,7 @@
  */
 #include "stack.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,10 +185,11 @@ static bool mprotect_is_wished(void)
 	return wish && strcmp(wish, "mprotect") == 0;
 }
 
-/* Tried on the arena's first page, which is the first guard anyway. */
+/* Tried on the arena's first page, which is the first guard anyway. Emulators (qemu-user) take any advice and follow none. */
 static bool kernel_has_guards(const struct stacks *s)
 {
-	return madvise(s->arena, s->page, MADV_GUARD_INSTALL) == 0;
+	return madvise(s->arena, s->page, MADV_GUARD_INSTALL) == 0 &&
+	       madvise(s->arena, s->page, INT_MAX) < 0;
 }
 
 static uint32_t default_budget(void)

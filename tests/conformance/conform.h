@@ -16,8 +16,8 @@
  * they can. It holds whether cancels are levels or edges, and is tried under both; CASE_LEVEL and CASE_EDGE are about one of
  * the two. Cases with FIFO in their kind are about that order, and run in it alone; CASE_REAL: the clock is real, for
  * threads and sockets; CASE_BARE: an ordinary function, outside of any loop; CASE_CHILD: one that makes a child process end.
- * CONFORM_SEEDS: how many (default 200, and a tenth of it in real time); CONFORM_ONLY: the cases with that text in their
- * names; CONFORM_CHILDREN=0: no child is made to end, for valgrind, which takes half a minute to bury one.
+ * CONFORM_SEEDS: how many (default 200, and a tenth of it in real time). CONFORM_ONLY, CONFORM_SKIP: the cases with that text
+ * in their names, or without it. CONFORM_CHILDREN=0: no child is made to end, for valgrind takes half a minute to bury one.
  */
 #pragma once
 #include <errno.h>

@@ -79,7 +79,7 @@ CASE_BARE(outside_a_loop, "libgather", "misuse: outside of a loop there are no t
 
 struct elsewhere {
 	ga_future *pending, *task;
-	int results[6];
+	int results[6], run;
 	bool cancelled;
 };
 
@@ -99,7 +99,7 @@ static int use_foreign(const void *arg)
 
 static void *other_thread(void *arg)
 {
-	(void)ga_run(use_foreign, &arg);
+	((struct elsewhere *)arg)->run = ga_run(use_foreign, &arg);
 	return NULL;
 }
 
@@ -111,6 +111,7 @@ CASE_REAL(wrong_thread, "asyncio-dev#concurrency-and-multithreading",
 
 	HOLDS(pthread_create(&thread, NULL, other_thread, &e) == 0);
 	pthread_join(thread, NULL); /* no await in between: the two loops don't touch them at once */
+	HOLDS(e.run == 0);
 	for (int i = 0; i < 6; i++)
 		HOLDS(e.results[i] == -EPERM);
 	HOLDS(!e.cancelled && !ga_done(e.pending) && ga_cancelling(e.task) == 0);
