@@ -41,8 +41,10 @@ int ga_gather(ga_future *const futures[], size_t count, unsigned flags)
 			return -EDEADLK;
 		pending++;
 	}
-	if (!pending)
+	if (!pending) {
+		coop_spend_anyway();
 		return first_error(&g);
+	}
 	r = park_begin(&g.park, gather_abort);
 	if (r < 0)
 		return r;

@@ -175,7 +175,7 @@ static int accept_all(struct serving *s)
 		while (s->active >= s->options.max_streams && r >= 0)
 			r = wait_for_end(s, true);
 		if (r >= 0)
-			r = stream_pace(s->server->listener);
+			r = coop_spend();
 		if (r >= 0)
 			r = accept_one(s);
 		if (r == -EAGAIN)

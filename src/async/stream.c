@@ -1,6 +1,7 @@
 /*
  * stream.c — reading and writing, and the transport that passes bytes on as they are.
  */
+#include "park.h"
 #include "stream_io.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #define CHUNK_MIN 4096u
 
+static int read_begin(struct ga_stream *s);
 static int plain_fill(struct ga_stream *s, int64_t deadline);
 static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
 static int plain_shutdown(struct ga_stream *s);
@@ -84,20 +86,16 @@ int ga_stream_shutdown(ga_stream *stream)
 
 int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadline)
 {
-	size_t held = buf_size(&stream->in);
 	int r;
 
-	if (stream->reader)
-		return -EBUSY;
 	if (size == 0)
-		return 0;
-	if (held == 0) {
+		return stream->reader ? -EBUSY : 0;
+	r = read_begin(stream);
+	if (r >= 0 && buf_size(&stream->in) == 0)
 		r = fill(stream, deadline);
-		if (r < 0)
-			return r == -ENODATA ? 0 : r;
-		held = buf_size(&stream->in);
-	}
-	size = MIN(size, held);
+	if (r < 0)
+		return r == -ENODATA ? 0 : r;
+	size = MIN(size, buf_size(&stream->in));
 	memcpy(data, buf_data(&stream->in), size);
 	buf_consume(&stream->in, size);
 	return (int64_t)size;
@@ -105,14 +103,12 @@ int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadl
 
 int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size, int64_t deadline)
 {
-	if (stream->reader)
-		return -EBUSY;
-	while (buf_size(&stream->in) < size) {
-		int r = fill(stream, deadline);
+	int r = read_begin(stream);
 
-		if (r < 0)
-			return r;
-	}
+	while (r >= 0 && buf_size(&stream->in) < size)
+		r = fill(stream, deadline);
+	if (r < 0)
+		return r;
 	if (size > 0)
 		memcpy(data, buf_data(&stream->in), size);
 	buf_consume(&stream->in, size);
@@ -128,8 +124,9 @@ int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t ma
 
 	if (width == 0 || max == 0)
 		return -EINVAL;
-	if (stream->reader)
-		return -EBUSY;
+	r = read_begin(stream);
+	if (r < 0)
+		return r;
 	for (;;) {
 		size_t held = MIN(buf_size(&stream->in), max);
 
@@ -150,6 +147,14 @@ int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t ma
 	buf_consume(&stream->in, max);
 	*ret_data = data; /* consumed bytes stay in place until more are read */
 	return (int64_t)max;
+}
+
+/* What lies in the buffer is had without waiting, so it is paid for. */
+static int read_begin(struct ga_stream *s)
+{
+	if (s->reader)
+		return -EBUSY;
+	return buf_size(&s->in) > 0 ? coop_spend() : 0;
 }
 
 int ga_stream_write(ga_stream *stream, const void *data, size_t size, int64_t deadline)
@@ -194,7 +199,7 @@ static void plain_close(struct ga_stream *s)
 static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline)
 {
 	while (parts[0].iov_len + parts[1].iov_len > 0) {
-		int r = stream_pace(s);
+		int r = coop_spend();
 		ssize_t n;
 
 		if (r < 0)
@@ -230,7 +235,7 @@ static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2])
 static int plain_fill(struct ga_stream *s, int64_t deadline)
 {
 	for (;;) {
-		int r = stream_pace(s);
+		int r = coop_spend();
 		ssize_t n;
 		char *room;
 

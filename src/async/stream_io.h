@@ -33,8 +33,7 @@ struct ga_stream {
 	struct io_watch watch;
 	struct stream_wait *reader, *writer; /* who waits, in its frame */
 	struct buf in;
-	unsigned chunk;   /* how much to ask the kernel for */
-	unsigned at_once; /* calls that didn't have to wait, since one did */
+	unsigned chunk; /* how much to ask the kernel for */
 	bool idle;
 	bool is_pipe;  /* no socket: read(2) and write(2) */
 	bool flushing; /* the transport has bytes left to send, whoever waits */
@@ -55,8 +54,6 @@ int stream_try(struct ga_stream *s, unsigned event, stream_attempt_fn attempt, v
 /* The transport has bytes to send that no task waits for (any more), or hasn't. */
 void stream_flushing(struct ga_stream *s, bool flushing);
 
-/* Called before each operation: lets others run now and then, so that a busy stream starves nobody. */
-int stream_pace(struct ga_stream *s) GA_ASYNC;
 /* Ask for more the next time if what was asked for came. */
 void stream_got(struct ga_stream *s, size_t bytes);
 

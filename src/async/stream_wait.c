@@ -7,7 +7,6 @@
 #include <errno.h>
 
 #define CHUNK_MAX 65536u
-#define AT_ONCE_MAX 64u
 
 struct stream_wait {
 	struct park park;
@@ -30,14 +29,6 @@ static void on_ready(struct stream_wait *w);
 static void on_deadline(struct loop_timer *t);
 static enum park_answer wait_abort(struct park *p);
 static enum park_answer try_abort(struct park *p);
-
-int stream_pace(struct ga_stream *s)
-{
-	if (++s->at_once < AT_ONCE_MAX)
-		return 0;
-	s->at_once = 0;
-	return ga_sleep(0);
-}
 
 void stream_got(struct ga_stream *s, size_t bytes)
 {
@@ -74,7 +65,6 @@ int stream_wait(struct ga_stream *s, unsigned event, int64_t deadline)
 	if (r < 0)
 		return r;
 	park_for_fd(&w.park, event == LOOP_READ ? "readable" : "writable", s->watch.fd);
-	s->at_once = 0;
 	*place = &w;
 	loop_timer_init(&w.timer, on_deadline, &w);
 	r = watch_update(s);

@@ -31,8 +31,10 @@ int ga_wait(ga_future *const futures[], size_t count, enum ga_wait_mode mode, in
 
 	if (r < 0)
 		return r;
-	if (is_met(&w))
+	if (is_met(&w)) {
+		coop_spend_anyway();
 		return count_done(&w);
+	}
 	r = park_begin(&w.park, wait_abort);
 	if (r < 0)
 		return r;

@@ -107,6 +107,63 @@ static void a_stream_that_is_never_empty_does_not_starve_a_timer(void **state GA
 	assert_int_equal(ga_run(read_what_never_empties, NULL), 0);
 }
 
+static int count_turns(const void *arg)
+{
+	int *turns = *(int *const *)arg;
+
+	while (ga_sleep(0) == 0)
+		++*turns;
+	return 0;
+}
+
+static int read_what_is_buffered(const void *unused GA_UNUSED)
+{
+	static const char text[10 * COOP_BUDGET] = "";
+	ga_stream *a, *b;
+	int fds[2], turns = 0, *at = &turns;
+	GA_AUTO ga_future *counter = ga_spawn(count_turns, &at);
+	char byte;
+
+	EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	EXPECT(ga_stream_new(fds[0], &a) == 0 && ga_stream_new(fds[1], &b) == 0);
+	EXPECT(ga_stream_write(a, text, sizeof(text), GA_NEVER) == 0);
+	for (size_t i = 0; i < sizeof(text); i++)
+		EXPECT(ga_stream_read_exactly(b, &byte, 1, GA_NEVER) == 0);
+	EXPECT(turns >= 9 && turns <= 12);
+	ga_stream_close(a);
+	ga_stream_close(b);
+	return 0;
+}
+
+static void what_is_read_from_a_buffer_is_paid_for(void **state GA_UNUSED)
+{
+	assert_int_equal(ga_run(read_what_is_buffered, NULL), 0);
+}
+
+static int gather_done_for_ever(const void *arg)
+{
+	ga_future *done = ga_future_new();
+	const bool *stop = *(const bool *const *)arg;
+
+	EXPECT(ga_resolve(done, 5, NULL) == 0);
+	while (!*stop) {
+		EXPECT(ga_gather(&done, 1, 0) == 0);
+		EXPECT(ga_wait(&done, 1, GA_ALL_COMPLETED, GA_NEVER) == 1);
+	}
+	ga_release(done);
+	return 0;
+}
+
+static int stop_gathers(const void *unused GA_UNUSED)
+{
+	return stop_it_later(gather_done_for_ever);
+}
+
+static void gathering_what_is_done_does_not_starve_a_timer(void **state GA_UNUSED)
+{
+	assert_int_equal(ga_run(stop_gathers, NULL), 0);
+}
+
 static int spend_until_cancelled(const void *unused GA_UNUSED)
 {
 	int r, spent = 0;
@@ -187,6 +244,8 @@ int main(void)
 		cmocka_unit_test(awaiting_what_is_done_does_not_starve_a_timer),
 		cmocka_unit_test(spending_a_budget_does_not_starve_a_timer),
 		cmocka_unit_test(a_stream_that_is_never_empty_does_not_starve_a_timer),
+		cmocka_unit_test(what_is_read_from_a_buffer_is_paid_for),
+		cmocka_unit_test(gathering_what_is_done_does_not_starve_a_timer),
 		cmocka_unit_test(what_yields_for_its_budget_can_be_cancelled_there),
 		cmocka_unit_test(what_is_done_gives_its_result_to_a_cancelled_task_too),
 		cmocka_unit_test(an_eager_task_brings_its_spawner_no_new_budget),
