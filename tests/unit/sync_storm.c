@@ -107,9 +107,13 @@ static int act(const void *arg)
 	struct storm *s = a->storm;
 
 	for (int step = 0; step < STEPS && !s->over; step++) {
-		int r = s->world->step(s->state, a);
+		int64_t limit = storm_draw(s, 4) == 0 ? storm_deadline(s) : GA_NEVER;
+		struct ga_timeout scope;
+		int r;
 
-		if (r < 0 && r != -ECANCELED)
+		EXPECT(ga_timeout_enter(&scope, limit) == 0);
+		r = ga_timeout_exit(&scope, s->world->step(s->state, a));
+		if (r < 0 && r != -ECANCELED && r != -ETIMEDOUT)
 			return r;
 		while (ga_uncancel() > 0)
 			;

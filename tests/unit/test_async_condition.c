@@ -1,5 +1,6 @@
 /* asyncio.Condition. */
 #include "sync_check.h"
+#include <gather/runner.h>
 
 struct shared {
 	struct ga_lock lock;
@@ -163,6 +164,50 @@ CASE(a_notified_wait_that_is_cancelled_while_it_reacquires_is_cancelled_then)
 	EXPECT(!ga_lock_held(&s.lock));
 	ga_release(t);
 	return 0;
+}
+
+static int wait_then_sleep(const void *arg)
+{
+	int r = wait_once(arg);
+
+	EXPECT(r == -ECANCELED);
+	EXPECT(ga_sleep(GA_SECONDS(1)) == 0); /* not said again */
+	return 0;
+}
+
+/* The cancel comes while it waits to be notified, or while it reacquires. */
+static int cancel_once(bool notified)
+{
+	struct shared s = { 0 };
+	struct order order = { 0 };
+	struct actor a = actor('a', &s, &order);
+	GA_AUTO ga_future *t = ga_spawn(wait_then_sleep, &a);
+
+	ga_condition_init(&s.changed, &s.lock);
+	EXPECT(settle() == 0);
+	EXPECT(ga_lock_acquire(&s.lock, GA_NEVER) == 0);
+	if (notified)
+		EXPECT(ga_condition_notify(&s.changed, 1) == 0);
+	EXPECT(settle() == 0);
+	EXPECT(ga_cancel(t));
+	EXPECT(settle() == 0);
+	EXPECT(!ga_done(t));
+	EXPECT(ga_lock_release(&s.lock) == 0);
+	return ga_await(t);
+}
+
+static int cancel_with_edges(const void *unused GA_UNUSED)
+{
+	int r = cancel_once(false);
+
+	return r < 0 ? r : cancel_once(true);
+}
+
+static void where_cancels_are_edges_a_wait_says_each_once(void **state GA_UNUSED)
+{
+	const struct ga_run_options options = { .edge_cancel = true, .virtual_time = true };
+
+	assert_int_equal(ga_run_with(cancel_with_edges, NULL, &options), 0);
 }
 
 /* notify(1), then the notified one is cancelled: before it runs, or while it waits for the lock. */
@@ -362,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_wait_reacquires_before_it_returns),
 		cmocka_unit_test(a_wait_that_is_cancelled_repeatedly_reacquires_before_it_returns),
 		cmocka_unit_test(a_notified_wait_that_is_cancelled_while_it_reacquires_is_cancelled_then),
+		cmocka_unit_test(where_cancels_are_edges_a_wait_says_each_once),
 		cmocka_unit_test(a_cancelled_notified_waiter_notifies_another),
 		cmocka_unit_test(one_that_is_cancelled_while_it_reacquires_notifies_another),
 		cmocka_unit_test(a_cancelled_waiter_that_wasnt_notified_notifies_nobody),

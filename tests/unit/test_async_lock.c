@@ -254,6 +254,48 @@ CASE(a_timeout_scope_ends_the_wait_for_it)
 	return 0;
 }
 
+static int note_turns(const void *arg)
+{
+	struct actor *a = actor_of(arg);
+
+	while (one_turn() == 0)
+		note(a->order, a->name);
+	return 0;
+}
+
+CASE(taking_a_free_lock_again_and_again_starves_nobody)
+{
+	struct ga_lock lock = { 0 };
+	struct order order = { 0 };
+	struct actor a = actor('a', &lock, &order);
+	GA_AUTO ga_future *t = ga_spawn(note_turns, &a);
+
+	for (int i = 0; i < 1000; i++) {
+		EXPECT(ga_lock_acquire(&lock, GA_NEVER) == 0);
+		EXPECT(ga_lock_release(&lock) == 0);
+	}
+	EXPECT(order.size >= 5);
+	EXPECT(ga_cancel(t));
+	EXPECT(ga_await(t) == 0);
+	return 0;
+}
+
+CASE(a_cancelled_task_that_takes_a_free_lock_again_and_again_is_told_so_without_it)
+{
+	struct ga_lock lock = { 0 };
+	int r = 0;
+
+	EXPECT(ga_cancel(ga_self()));
+	for (int i = 0; i < 1000 && r == 0; i++) {
+		r = ga_lock_acquire(&lock, GA_NEVER);
+		EXPECT(ga_lock_held(&lock) == (r == 0));
+		if (r == 0)
+			EXPECT(ga_lock_release(&lock) == 0);
+	}
+	EXPECT(r == -ECANCELED);
+	return ga_uncancel();
+}
+
 static void outside_of_a_task_nothing_waits(void **state GA_UNUSED)
 {
 	struct ga_lock lock = { 0 };
@@ -359,6 +401,9 @@ int main(void)
 		cmocka_unit_test(trying_again_and_again_with_a_past_deadline_starves_nobody),
 		cmocka_unit_test(a_cancelled_task_gets_a_free_lock_and_waits_for_none),
 		cmocka_unit_test(a_timeout_scope_ends_the_wait_for_it),
+		cmocka_unit_test(taking_a_free_lock_again_and_again_starves_nobody),
+		cmocka_unit_test(
+			a_cancelled_task_that_takes_a_free_lock_again_and_again_is_told_so_without_it),
 		cmocka_unit_test(outside_of_a_task_nothing_waits),
 		cmocka_unit_test(a_zeroed_event_is_clear_and_one_that_is_set_lets_pass),
 		cmocka_unit_test(setting_wakes_all_in_order_even_if_it_is_cleared_at_once),
