@@ -101,7 +101,7 @@ CASE(nobody_overtakes_a_woken_waiter)
 	EXPECT(one_turn() == 0);
 	EXPECT(ga_lock_release(&lock) == 0);
 	EXPECT(ga_lock_acquire(&lock, GA_NEVER) == 0); /* the waiter was there first */
-	EXPECT(was(&order, "a"));
+	EXPECT(was(&order, "a") && ga_await(t) == 0);
 	EXPECT(ga_lock_release(&lock) == 0);
 	return 0;
 }
@@ -225,7 +225,7 @@ CASE(trying_again_and_again_with_a_past_deadline_starves_nobody)
 	for (int tries = 0; tries < 1000 && (r = ga_lock_acquire(&lock, 0)) == -ETIMEDOUT; tries++)
 		if (tries == 10)
 			EXPECT(ga_sleep(GA_SECONDS(1)) == 0);
-	EXPECT(r == 0);
+	EXPECT(r == 0 && ga_await(t) == 0);
 	return 0;
 }
 
