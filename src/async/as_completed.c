@@ -1,6 +1,7 @@
 /*
  * as_completed.c — futures in the order in which they end.
  */
+#include "debugging.h"
 #include "future.h"
 #include "park_until.h"
 #include "task.h"
@@ -105,7 +106,7 @@ static int check(struct ga_future *const futures[], size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (!futures[i])
 			continue;
-		if (futures[i]->loop != loop_current())
+		if (!future_is_here(futures[i], "ga_as_completed_new"))
 			return -EPERM;
 		if (futures[i] == ga_self())
 			return -EDEADLK;
@@ -113,10 +114,12 @@ static int check(struct ga_future *const futures[], size_t count)
 	return 0;
 }
 
-static void on_one_done(struct future_waiter *w, struct ga_future *f GA_UNUSED)
+static void on_one_done(struct future_waiter *w, struct ga_future *f)
 {
 	struct place *p = container_of(w, struct place, waiter);
 
+	if (debug_on())
+		debug_unread(f);
 	list_push_back(&p->iterator->done, &p->done);
 	wake_one(p->iterator);
 }

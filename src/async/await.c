@@ -1,6 +1,7 @@
 /*
  * await.c — waiting for one future.
  */
+#include "debugging.h"
 #include "future.h"
 #include "park.h"
 #include "task.h"
@@ -47,10 +48,12 @@ static int await(struct ga_future *f, park_abort_fn abort)
 
 	if (!f)
 		return -ENOMEM;
-	if (f->loop != loop_current())
+	if (!future_is_here(f, "ga_await"))
 		return -EPERM;
 	if (!future_pending(f)) {
 		coop_spend_anyway();
+		if (debug_on())
+			debug_read(f);
 		return f->result;
 	}
 	r = park_begin(&a.park, abort);

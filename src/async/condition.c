@@ -1,6 +1,7 @@
 /*
  * condition.c — asyncio.Condition.
  */
+#include "debugging.h"
 #include "lock.h"
 #include "waiters.h"
 #include <errno.h>
@@ -44,8 +45,11 @@ int ga_condition_wait_for(struct ga_condition *condition, bool (*is_true)(void *
 
 int ga_condition_notify(struct ga_condition *condition, size_t count)
 {
-	if (!ga_lock_held(condition->lock))
+	if (!ga_lock_held(condition->lock)) {
+		if (debug_on())
+			debug_misuse("ga_condition_notify", "the condition's lock isn't held");
 		return -EPERM;
+	}
 	while (count > 0 && waiters_tell_first(&condition->waiters))
 		count--;
 	return 0;

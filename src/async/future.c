@@ -2,6 +2,7 @@
  * future.c — the part that all futures share, and the plain future that is resolved by hand.
  */
 #include "future.h"
+#include "debugging.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ void future_init(struct ga_future *f, const struct future_ops *ops)
 	*f = (struct ga_future){ .magic = FUTURE_MAGIC, .refs = 1, .ops = ops, .loop = loop_current() };
 	assert(f->loop);
 	list_init(&f->waiters);
+	if (debug_on())
+		debug_made(f);
 }
 
 bool future_resolve(struct ga_future *f, int result, void *value)
@@ -48,6 +51,8 @@ bool future_resolve(struct ga_future *f, int result, void *value)
 	while ((node = list_pop_front(&f->waiters)) != NULL) {
 		struct future_waiter *w = LIST_ENTRY(node, struct future_waiter, node);
 
+		if (debug_on())
+			debug_read(f);
 		w->fn(w, f);
 	}
 	ga_release(f);
@@ -59,6 +64,8 @@ void future_wait(struct ga_future *f, struct future_waiter *w, waiter_fn fn)
 	assert(f->magic == FUTURE_MAGIC && future_pending(f));
 	w->fn = fn;
 	list_push_back(&f->waiters, &w->node);
+	if (debug_on())
+		debug_waited(f);
 }
 
 ga_future *ga_future_new(void)
@@ -74,7 +81,7 @@ int ga_resolve(ga_future *future, int result, void *value)
 {
 	if (!future || future->ops != &plain_ops)
 		return -EINVAL;
-	if (future->loop != loop_current())
+	if (!future_is_here(future, "ga_resolve"))
 		return -EPERM;
 	return future_resolve(future, result, value) ? 0 : -EALREADY;
 }
@@ -90,6 +97,8 @@ int ga_result(const ga_future *future, void **ret_value)
 		return -ENOMEM;
 	if (future_pending(future))
 		return -EINPROGRESS;
+	if (debug_on())
+		debug_read(future);
 	if (ret_value)
 		*ret_value = future->value;
 	return future->result;
@@ -109,6 +118,8 @@ void ga_release(ga_future *future)
 	assert(future->magic == FUTURE_MAGIC && future->refs > 0);
 	if (--future->refs > 0)
 		return;
+	if (debug_on())
+		debug_gone(future);
 	future->magic = 0;
 	future->ops->free(future);
 }
@@ -127,7 +138,7 @@ void ga_release_all(ga_future *const futures[], size_t count)
 
 bool ga_cancel(ga_future *future)
 {
-	if (!future || !future_pending(future) || future->loop != loop_current())
+	if (!future || !future_pending(future) || !future_is_here(future, "ga_cancel"))
 		return false;
 	future->refs++; /* cancelling may drop the last handle */
 	future->ops->cancel(future);
@@ -141,7 +152,7 @@ int ga_on_done(ga_future *future, ga_done_fn fn, void *arg)
 
 	if (!future)
 		return -EINVAL;
-	if (future->loop != loop_current())
+	if (!future_is_here(future, "ga_on_done"))
 		return -EPERM;
 	d = malloc(sizeof(*d));
 	if (!d)
@@ -162,6 +173,8 @@ static void on_resolved(struct future_waiter *w, struct ga_future *f)
 	struct done_call *d = container_of(w, struct done_call, waiter);
 
 	loop_call_soon(f->loop, &d->call);
+	if (debug_on())
+		debug_unread(f);
 }
 
 static void make_done_call(struct loop_call *c)

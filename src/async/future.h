@@ -57,6 +57,13 @@ static inline bool future_pending(const struct ga_future *f)
 	return f->state == FUTURE_PENDING;
 }
 
+/* Whether it belongs to this thread's loop. If not, debug mode reports that `function`, which is public, was called. */
+bool debug_elsewhere(const char *function, const struct ga_future *f);
+static inline bool future_is_here(const struct ga_future *f, const char *function)
+{
+	return GA_LIKELY(f->loop == loop_current()) || debug_elsewhere(function, f);
+}
+
 /* Wait for a pending future; the waiter keeps a reference of its own for as long as it needs the future. */
 void future_wait(struct ga_future *f, struct future_waiter *w, waiter_fn fn);
 static inline void future_unwait(struct future_waiter *w) /* no-op for one that was told */

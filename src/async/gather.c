@@ -1,6 +1,7 @@
 /*
  * gather.c — waiting for all of several futures; the first error ends the others.
  */
+#include "debugging.h"
 #include "park.h"
 #include "slots.h"
 #include "task.h"
@@ -33,9 +34,11 @@ int ga_gather(ga_future *const futures[], size_t count, unsigned flags)
 	if (flags & ~(GA_RETURN_EXCEPTIONS | GA_DETACH))
 		return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
+		if (debug_on() && futures[i])
+			debug_read(futures[i]);
 		if (ga_done(futures[i]))
 			continue;
-		if (futures[i]->loop != loop_current())
+		if (!future_is_here(futures[i], "ga_gather"))
 			return -EPERM;
 		if (futures[i] == ga_self())
 			return -EDEADLK;

@@ -1,6 +1,7 @@
 /*
  * http_request.c — a request from the caller's hands to its end.
  */
+#include "debugging.h"
 #include "http_client.h"
 #include "text.h"
 
@@ -61,6 +62,8 @@ ga_future *ga_http_request(const struct ga_http_request *request)
 	list_init(&r->query.node);
 	loop_timer_init(&r->deadline, on_deadline, r);
 	if (request_copy(r, request) < 0) {
+		if (debug_on())
+			debug_forget(&r->future);
 		request_free(r);
 		return NULL;
 	}
@@ -75,6 +78,8 @@ ga_future *ga_http_request(const struct ga_http_request *request)
 		return &r->future;
 	}
 	if (request->deadline > 0 && loop_timer_set(c->loop, &r->deadline, request->deadline) < 0) {
+		if (debug_on())
+			debug_forget(&r->future);
 		request_free(r);
 		return NULL;
 	}

@@ -2,6 +2,7 @@
  * lock.c — asyncio.Lock. While it is neither held nor granted, nobody waits.
  */
 #include "lock.h"
+#include "debugging.h"
 #include "waiters.h"
 #include <errno.h>
 
@@ -40,8 +41,11 @@ bool lock_acquire_always(struct ga_lock *lock)
 
 int ga_lock_release(struct ga_lock *lock)
 {
-	if (!lock->held)
+	if (!lock->held) {
+		if (debug_on())
+			debug_misuse("ga_lock_release", "the lock isn't held");
 		return -EPERM;
+	}
 	lock->held = false;
 	lock_pass(lock);
 	return 0;

@@ -120,6 +120,7 @@ int loop_run(struct loop *l)
 		return -EBUSY;
 	l->running = true;
 	l->stopped = false;
+	__atomic_store_n(&l->shown->turning, 1, __ATOMIC_RELAXED);
 	do {
 		turn_begin(l);
 		turn_timers(l);
@@ -127,6 +128,7 @@ int loop_run(struct loop *l)
 		turn_hooks(l);
 	} while (!l->stopped && turn_poll(l, &r));
 	l->running = false;
+	__atomic_store_n(&l->shown->turning, 0, __ATOMIC_RELAXED);
 	return r;
 }
 
@@ -264,6 +266,7 @@ void loop_attach(struct loop *l, void *object, void (*done)(void *object))
 void loop_show(struct loop *l, struct table_header *header)
 {
 	l->shown = header ? header : &l->unseen;
+	l->shown->turning = l->running;
 }
 
 static int loop_setup(struct loop *l)

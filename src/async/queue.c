@@ -5,6 +5,7 @@
  * Somebody waits to get only while no item is unclaimed, and to put only while no room is. Shut down, nobody waits to put,
  * and to get only while items are there that those who claimed them may still leave.
  */
+#include "debugging.h"
 #include "queue_items.h"
 #include "waiters.h"
 #include <assert.h>
@@ -130,8 +131,11 @@ int ga_queue_get_now(ga_queue *queue, void **ret_item)
 
 int ga_queue_task_done(ga_queue *queue)
 {
-	if (queue->unfinished == 0)
+	if (queue->unfinished == 0) {
+		if (debug_on())
+			debug_misuse("ga_queue_task_done", "more often than items were put in");
 		return -EINVAL;
+	}
 	finish(queue, 1);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * runner.c — a loop with its options, and the mains that run on it.
  */
+#include "debugging.h"
 #include "future.h"
 #include "runtime.h"
 #include "shuffle.h"
@@ -125,6 +126,7 @@ static int runner_setup(struct ga_runner *r, const struct ga_run_options *option
 	if (result < 0)
 		return result;
 	r->runtime->options = *options;
+	debug_begin(r->runtime, options->debug, options->slow_ns);
 	return 0;
 }
 

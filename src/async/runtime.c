@@ -2,6 +2,7 @@
  * runtime.c — the life of a runtime.
  */
 #include "runtime.h"
+#include "debugging.h"
 #include "executor.h"
 #include "fiber.h"
 #include "process_parts.h"
@@ -58,6 +59,7 @@ int runtime_new(const struct stacks_options *options, struct runtime **ret_runti
 	this_runtime = rt;
 	loop_attach(l, rt, runtime_free);
 	loop_show(l, rt->slab->header);
+	debug_begin(rt, false, 0);
 	*ret_runtime = rt;
 	return 0;
 }
@@ -88,6 +90,7 @@ static void runtime_free(void *object)
 
 	processes_close(rt); /* what runtime_close() didn't come to */
 	signals_close(rt);
+	debug_end(rt);
 	overflow_unwatch();
 	slab_done(&rt->small);
 	loop_show(rt->loop, NULL);

@@ -25,9 +25,11 @@ struct runtime {
 	int budget;           /* what is left of the running task's turn: coop_spend() */
 	struct list tasks;    /* all that haven't ended */
 	struct ga_run_options options;
-	struct task_slab *slab;    /* the tasks' memory */
-	bool closing;              /* spawned tasks are cancelled at birth */
-	struct slab small;         /* futures of up to RUNTIME_SMALL_BYTES */
+	struct task_slab *slab; /* the tasks' memory */
+	bool debugged;          /* debug mode: debugging.h */
+	uint64_t steps;         /* then: how often a task has been resumed; read by the watchdog */
+	bool closing;           /* spawned tasks are cancelled at birth */
+	struct slab small;      /* futures of up to RUNTIME_SMALL_BYTES */
 	struct executor *executor; /* NULL: not used yet, or closed */
 	bool executor_closed;
 	struct signals *signals; /* NULL: not used yet */

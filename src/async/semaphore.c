@@ -2,6 +2,7 @@
  * semaphore.c — asyncio.Semaphore and asyncio.BoundedSemaphore. While there are permits, nobody waits: one that is told has
  * a permit already.
  */
+#include "debugging.h"
 #include "waiters.h"
 #include <errno.h>
 
@@ -36,8 +37,11 @@ int ga_semaphore_acquire(struct ga_semaphore *semaphore, int64_t deadline)
 
 int ga_semaphore_release(struct ga_semaphore *semaphore)
 {
-	if (semaphore->permits >= semaphore->bound)
+	if (semaphore->permits >= semaphore->bound) {
+		if (debug_on())
+			debug_misuse("ga_semaphore_release", "all of its permits are back already");
 		return -EOVERFLOW;
+	}
 	semaphore_give(semaphore);
 	return 0;
 }

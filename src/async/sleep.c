@@ -2,6 +2,7 @@
  * sleep.c — waiting for a time: with the timer in the waiting frame, or as a future without a stack.
  */
 #include "clock.h"
+#include "debugging.h"
 #include "future.h"
 #include "park.h"
 #include "task.h"
@@ -66,6 +67,8 @@ ga_future *ga_sleep_future(int64_t ns)
 	loop_timer_init(&s->timer, on_sleep_over, s);
 	if (loop_timer_set(rt->loop, &s->timer, time_add(loop_clock(rt->loop), MAX(ns, (int64_t)0))) <
 	    0) {
+		if (debug_on())
+			debug_forget(&s->future);
 		slab_give(s);
 		return NULL;
 	}

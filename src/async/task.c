@@ -2,6 +2,7 @@
  * task.c — spawning, running, parking and ending tasks.
  */
 #include "task.h"
+#include "debugging.h"
 #include "failures.h"
 #include "locals.h"
 #include <errno.h>
@@ -34,8 +35,11 @@ ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg, const struct ga_spaw
 	struct task *t = rt ? task_slab_take(rt->slab) : NULL;
 	bool named = options && options->name;
 
-	if (!t)
+	if (!t) {
+		if (debug_on() && !loop_current())
+			(void)debug_elsewhere("ga_spawn", NULL);
 		return NULL;
+	}
 	task_init(t, fn, arg, options);
 	if (named)
 		name = options->name;
@@ -294,6 +298,8 @@ static void take_turn(struct loop_call *c)
 			return;
 		}
 	}
+	if (GA_UNLIKELY(rt->debugged))
+		__atomic_store_n(&rt->steps, rt->steps + 1, __ATOMIC_RELAXED);
 	task_move(t, TASK_RUNNING);
 	show_running(rt, t);
 	rt->budget = COOP_BUDGET;
@@ -304,6 +310,8 @@ static void take_turn(struct loop_call *c)
 	rt->budget = budget;
 	if (!ended)
 		return;
+	if (GA_UNLIKELY(rt->debugged))
+		stack_use_note(rt, t);
 	fiber_free(rt->stacks, t->fiber);
 	t->fiber = NULL;
 	task_end(rt, t, t->future.result);
@@ -320,6 +328,9 @@ static int task_start(struct runtime *rt, struct task *t)
 		return r;
 	t->fiber->name = task_name(t);
 	t->fiber->site = task_site(t);
+	rt->slab->sites[t->row.site].stack_bytes = t->fiber->stack.size;
+	if (GA_UNLIKELY(rt->debugged))
+		stack_use_begin(t);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
  * wait.c — waiting until some of several futures are done, for a while.
  */
 #include "clock.h"
+#include "debugging.h"
 #include "park.h"
 #include "slots.h"
 #include "task.h"
@@ -61,7 +62,7 @@ static int check(struct ga_future *const futures[], size_t count, enum ga_wait_m
 	for (size_t i = 0; i < count; i++) {
 		if (ga_done(futures[i]))
 			continue;
-		if (futures[i]->loop != loop_current())
+		if (!future_is_here(futures[i], "ga_wait"))
 			return -EPERM;
 		if (futures[i] == ga_self())
 			return -EDEADLK;
@@ -86,9 +87,7 @@ static bool is_met(const struct wait *w)
 /* A cancelled future is none. */
 static bool is_exception(const struct ga_future *f)
 {
-	int r = ga_result(f, NULL);
-
-	return r < 0 && r != -ECANCELED;
+	return !f || (!future_pending(f) && f->result < 0 && f->result != -ECANCELED);
 }
 
 static int count_done(const struct wait *w)
@@ -105,6 +104,8 @@ static void on_one_done(struct future_waiter *waiter, struct ga_future *f)
 	struct wait *w = slot_owner(waiter);
 
 	w->pending--;
+	if (debug_on())
+		debug_unread(f);
 	w->park.task->row.target = (uint32_t)w->pending;
 	if (w->pending == 0 || w->mode == GA_FIRST_COMPLETED ||
 	    (w->mode == GA_FIRST_EXCEPTION && is_exception(f)))

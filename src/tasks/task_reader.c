@@ -139,10 +139,10 @@ bool ga_tasks_loop(const ga_tasks *tasks, unsigned loop, struct ga_loop_info *re
 	h = &tasks->tables[loop]->header;
 	*ret_info = (struct ga_loop_info){
 		.thread = (int)h->tid,
-		.polls = h->polling != 0,
+		.polls = h->polling != 0 || !h->turning,
 		.turns = h->turns,
 	};
-	if (!h->polling && h->turn_began > 0 && tasks->now > h->turn_began)
+	if (h->turning && !h->polling && h->turn_began > 0 && tasks->now > h->turn_began)
 		ret_info->busy_ns = tasks->now - h->turn_began;
 	return true;
 }

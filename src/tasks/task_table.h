@@ -80,7 +80,7 @@ struct table_header {
 	uint32_t pid, tid; /* as the writer sees them */
 	uint32_t running;  /* reference to the task on the CPU; 0: the loop itself */
 	uint32_t polling;  /* 1: waits for events, or is about to */
-	uint32_t spare;
+	uint32_t turning;  /* 1: inside of the loop's run */
 	uint64_t turns;
 	int64_t turn_began; /* the time of the loop */
 };
