@@ -1,4 +1,5 @@
 #include "waiters.h"
+#include <assert.h>
 #include <errno.h>
 
 static void waiter_unlink(struct ga_waiter *w);
@@ -7,16 +8,14 @@ static enum park_answer stay(struct park *p);
 
 int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, const char *kind, int64_t deadline)
 {
-	int r = park_begin(&w->wait.park, leave);
-
 	w->told = w->cancelled = false;
 	w->queue = queue;
-	if (r < 0)
-		return r;
 	if (deadline <= ga_now()) {
-		r = ga_sleep(0);
+		int r = ga_sleep(0);
+
 		return r < 0 ? r : -ETIMEDOUT;
 	}
+	(void)park_begin(&w->wait.park, leave);
 	w->wait.park.revocable = true;
 	park_for(&w->wait.park, kind);
 	waiters_add(queue, w);
@@ -57,6 +56,7 @@ void waiters_add(struct ga_waiters *queue, struct ga_waiter *w)
 
 void waiter_tell(struct ga_waiter *w)
 {
+	assert(w->wait.park.task->future.loop == loop_current()); /* these aren't for use between threads */
 	w->told = true;
 	park_wake(&w->wait.park, 0);
 }

@@ -27,11 +27,12 @@ static inline int waiters_begin(void) GA_ASYNC
 	return task_current() ? coop_spend() : -EPERM;
 }
 
-/* Wait at the end of the queue until told (`kind`: as of park_for()): 0, or -ECANCELED, -ETIMEDOUT, -EPERM, -ENOMEM. With a deadline that has passed
- * it is never in the queue, and waits a turn, so that who tries again and again starves nobody. */
+/* In a task: wait at the end of the queue until told: 0; or -ECANCELED, -ETIMEDOUT, -ENOMEM. `kind`: as of park_for().
+ * With a deadline that has passed it is never in the queue and waits a turn, so that trying again and again starves
+ * nobody. */
 int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, const char *kind,
 		 int64_t deadline) GA_ASYNC;
-/* Wait until told, whatever comes; whether a cancel came. In a task. */
+/* The same, whatever comes; whether a cancel came. */
 bool waiters_wait_always(struct ga_waiters *queue, struct ga_waiter *w, const char *kind) GA_ASYNC;
 
 /* Take out the oldest, or NULL. It is to be told, or given a place in another queue. */
