@@ -47,8 +47,8 @@ endif()
 check_c_compiler_flag(-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign GATHER_X86_STRATEGIES)
 if(GATHER_X86_STRATEGIES)
 	target_compile_options(gather_flags INTERFACE
-		"$<$<COMPILE_LANGUAGE:C>:-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign>"
-		"$<$<COMPILE_LANGUAGE:C>:-mmemcpy-strategy=vector_loop:1024:noalign,libcall:-1:noalign>")
+		"$<$<AND:$<COMPILE_LANGUAGE:C>,$<CONFIG:RelWithDebInfo,Release>>:-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign>"
+		"$<$<AND:$<COMPILE_LANGUAGE:C>,$<CONFIG:RelWithDebInfo,Release>>:-mmemcpy-strategy=vector_loop:1024:noalign,libcall:-1:noalign>")
 endif()
 
 if(GATHER_FAILPOINTS)
