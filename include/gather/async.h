@@ -40,7 +40,7 @@ GA_API int64_t ga_now(void); /* CLOCK_MONOTONIC, as of now */
 /* ---- tasks ---- */
 
 struct ga_spawn_options {
-	const char *name;   /* shown by reports; borrowed, e.g. a literal. NULL: the function's */
+	const char *name;   /* shown by reports; copied, up to 55 bytes. NULL: the function's */
 	size_t stack_bytes; /* 0: 64 KiB; rounded up to 16, 64 or 256 KiB, guard page included */
 	bool eager;         /* run at once until it suspends first */
 };
@@ -50,7 +50,7 @@ struct ga_spawn_options {
 #define ga_spawn(fn, ...) ga_spawn_at((fn), (__VA_ARGS__), NULL, #fn, GA_HERE) /* (fn, arg) */
 #define ga_spawn_with(fn, arg, ...)                                                                \
 	ga_spawn_at((fn), (arg), (__VA_ARGS__), #fn, GA_HERE) /* (fn, arg, options) */
-/* What the macros call: they note the function's name and the place. Both are borrowed, e.g. literals; NULL: unknown. */
+/* What the macros call: they note the function's name and the place, which must be literals. NULL: unknown. */
 GA_API ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg,
 			      const struct ga_spawn_options *options, const char *name,
 			      const char *site);
@@ -58,7 +58,7 @@ GA_API ga_future *ga_spawn_at(ga_coroutine_fn fn, const void *arg,
 #define GA_TEXT(n) GA_TEXT_OF(n)
 #define GA_TEXT_OF(n) #n
 GA_API ga_future *ga_self(void); /* the running task, borrowed; NULL outside of one */
-GA_API const char *ga_task_name(const ga_future *task); /* never NULL; "" for what is no task */
+GA_API const char *ga_task_name(const ga_future *task); /* borrowed, never NULL; "" for what is no task */
 GA_API const char *ga_task_site(const ga_future *task); /* "file.c:17", where it was spawned; "" if unknown */
 /* The tasks of this thread's loop that haven't ended: how many, and up to `max` of them, oldest first, borrowed until the
  * caller suspends. */

@@ -51,7 +51,7 @@ GA_API int ga_group_exit(struct ga_group *group, int result) GA_ASYNC;
 
 /* An error of a group: in order of time, so that the first is the one that ga_group_exit() returned. */
 struct ga_failure {
-	const char *name; /* of the task; NULL: the body. Borrowed as when it was spawned */
+	const char *name; /* of the task; NULL: the body */
 	const char *site; /* where it was spawned; "" for the body */
 	int error;
 	const struct ga_failure *inner; /* if the error is that of a group inside: what that one failed with */
