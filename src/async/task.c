@@ -12,7 +12,7 @@
 static void task_cancel(struct ga_future *f);
 static void task_free(struct ga_future *f);
 
-static const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
+const struct future_ops task_ops = { .kind = "task", .cancel = task_cancel, .free = task_free };
 
 static inline uint64_t account_read(struct runtime *rt);
 static void task_move(struct task *t, enum task_state to);
@@ -110,11 +110,6 @@ int ga_cancelling(const ga_future *future)
 	const struct task *t = task_of(future);
 
 	return t ? (int)t->row.cancels : 0;
-}
-
-struct task *task_of(const struct ga_future *f)
-{
-	return f && f->ops == &task_ops ? container_of(f, struct task, future) : NULL;
 }
 
 bool task_is_turn(const struct loop_call *c)
@@ -276,8 +271,7 @@ static inline uint64_t account_switch(struct runtime *rt, uint64_t to)
 static inline void show_running(struct runtime *rt, struct task *t)
 {
 	rt->current = t;
-	__atomic_store_n(&rt->slab->header->running, t ? task_slab_ref(rt->slab, t) : 0,
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&rt->slab->header->running, task_slab_ref(t), __ATOMIC_RELAXED);
 }
 
 /* On the loop's stack, or for an eager task on its spawner's. */
@@ -319,6 +313,7 @@ static void take_turn(struct loop_call *c)
 
 static int task_start(struct runtime *rt, struct task *t)
 {
+	struct table_site *site = &rt->slab->sites[t->row.site];
 	int r;
 
 	if (t->row.cancels > 0)
@@ -326,9 +321,9 @@ static int task_start(struct runtime *rt, struct task *t)
 	r = fiber_new(rt->stacks, t->row.stack_bytes, task_main, t, &t->fiber);
 	if (r < 0)
 		return r;
-	t->fiber->name = task_name(t);
-	t->fiber->site = task_site(t);
-	rt->slab->sites[t->row.site].stack_bytes = t->fiber->stack.size;
+	t->fiber->name = site->name;
+	t->fiber->site = site->place;
+	site->stack_bytes = t->fiber->stack.size;
 	if (GA_UNLIKELY(rt->debugged))
 		stack_use_begin(t);
 	return 0;

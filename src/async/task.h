@@ -53,7 +53,11 @@ uint32_t task_take_back_cancel(struct task *t);
 /* A reason to cancel has come: tell the operation that the task is parked in, if it is. */
 void task_interrupt(struct task *t);
 /* The task that a future is, or NULL. */
-struct task *task_of(const struct ga_future *f);
+extern const struct future_ops task_ops;
+static inline struct task *task_of(const struct ga_future *f)
+{
+	return f && f->ops == &task_ops ? container_of(f, struct task, future) : NULL;
+}
 /* Whether a call of the loop starts a task or goes on with it. */
 bool task_is_turn(const struct loop_call *c);
 /* Its name and place as the table has them: cut if they are long; "" if it has none. */
@@ -62,8 +66,25 @@ const char *task_site(const struct task *t);
 /* For the task table: what a task that is about to park waits for, with what that is about. */
 void task_waits(struct task *t, const char *kind, enum task_target is, uint32_t target);
 /* The same of one future, until task_awaited(); and of a future that it waits for among others. */
-void task_awaits(struct task *t, const struct ga_future *f);
-void task_awaited(struct task *t);
+void task_awaits_other(struct task *t, const struct ga_future *f);
+static inline void task_awaits(struct task *t, const struct ga_future *f)
+{
+	const struct task *awaited = task_of(f);
+
+	if (!awaited) {
+		task_awaits_other(t, f);
+		return;
+	}
+	t->row.kind = SLAB_KIND_TASK;
+	t->row.target_is = TARGET_TASK;
+	t->row.target = task_slab_ref(awaited);
+}
+void task_detail_end(struct task *t);
+static inline void task_awaited(struct task *t)
+{
+	if (GA_UNLIKELY(t->row.target_is == TARGET_DETAIL))
+		task_detail_end(t);
+}
 void task_joins(struct task *t, struct ga_future *f);
 /* The running task of this thread, or NULL. */
 struct task *task_current(void);

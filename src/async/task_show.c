@@ -29,16 +29,11 @@ void task_waits(struct task *t, const char *kind, enum task_target is, uint32_t 
 	t->row.target = target;
 }
 
-void task_awaits(struct task *t, const struct ga_future *f)
+void task_awaits_other(struct task *t, const struct ga_future *f)
 {
-	const struct task *awaited = task_of(f);
 	char text[sizeof(((struct table_detail *)0)->text)];
 	uint32_t detail = 0;
 
-	if (awaited) {
-		task_waits(t, "task", TARGET_TASK, task_slab_ref(slab_of(t), awaited));
-		return;
-	}
 	if (f->ops->describe) {
 		f->ops->describe(f, text, sizeof(text));
 		detail = task_slab_detail(slab_of(t), text);
@@ -46,10 +41,9 @@ void task_awaits(struct task *t, const struct ga_future *f)
 	task_waits(t, f->ops->kind, detail ? TARGET_DETAIL : TARGET_NONE, detail);
 }
 
-void task_awaited(struct task *t)
+void task_detail_end(struct task *t)
 {
-	if (t->row.target_is == TARGET_DETAIL)
-		task_slab_detail_give(slab_of(t), t->row.target);
+	task_slab_detail_give(slab_of(t), t->row.target);
 }
 
 void task_joins(struct task *t, struct ga_future *f)
@@ -58,7 +52,7 @@ void task_joins(struct task *t, struct ga_future *f)
 
 	if (!joined)
 		return;
-	joined->row.waiter = task_slab_ref(slab_of(t), t);
+	joined->row.waiter = task_slab_ref(t);
 	joined->row.waiter_ticket = t->row.ticket;
 }
 

@@ -10,20 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#endif
-
 #define CHUNKS_LEAST 16u /* where not even these can be reserved, tasks are out of the question */
 #define EMPTY_KEPT                                                                                 \
 	2u /* chunks without a task that keep their memory, so that a burst isn't paid for twice */
@@ -79,11 +65,14 @@ void task_slab_close(struct task_slab *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
-	if (s->used == 0)
+	s->used++; /* lest the last one frees it */
+	while (s->hot_count > 0)
+		task_slab_give_cold(s, s->hot[--s->hot_count]);
+	if (--s->used == 0)
 		slab_free(s);
 }
 
-void *task_slab_take(struct task_slab *s)
+void *task_slab_take_cold(struct task_slab *s)
 {
 	struct slab_chunk *c;
 	struct task_row *row;
@@ -93,7 +82,6 @@ void *task_slab_take(struct task_slab *s)
 	c = LIST_ENTRY(s->avail.next, struct slab_chunk, node);
 	if (c->free) {
 		row = (struct task_row *)(void *)((char *)s->header + (size_t)c->free * 8);
-		ASAN_UNPOISON_MEMORY_REGION(row, s->row_bytes);
 		c->free = row->target;
 	} else {
 		row = (struct task_row *)(void *)(chunk_at(s, c) + (size_t)c->carved++ * s->row_bytes);
@@ -103,19 +91,18 @@ void *task_slab_take(struct task_slab *s)
 	s->used++;
 	if (c->used == s->slots)
 		list_remove(&c->node);
-	row->id = ++s->next_id;
 	return row;
 }
 
-void task_slab_give(struct task_slab *s, void *slot)
+void task_slab_give_cold(struct task_slab *s, void *slot)
 {
 	struct slab_chunk *c = chunk_of(s, slot);
 	struct task_row *row = slot;
 
 	row->id = 0;
 	row->target = c->free;
-	c->free = task_slab_ref(s, slot);
-	ASAN_POISON_MEMORY_REGION(row + 1, s->row_bytes - sizeof(*row));
+	c->free = (uint32_t)((size_t)((const char *)slot - (const char *)s->header) / 8);
+	SLAB_POISON(row + 1, s->row_bytes - sizeof(*row));
 	if (c->used-- == s->slots)
 		list_push_front(&s->avail, &c->node);
 	s->used--;
@@ -125,7 +112,7 @@ void task_slab_give(struct task_slab *s, void *slot)
 		slab_free(s);
 }
 
-uint16_t task_slab_site(struct task_slab *s, const char *name, const char *place, bool fickle)
+uint16_t task_slab_site_cold(struct task_slab *s, const char *name, const char *place, bool fickle)
 {
 	uintptr_t key = (uintptr_t)name * 31 + (uintptr_t)place;
 	size_t i = (key ^ key >> 8) % SLAB_SITE_CACHE;
@@ -137,8 +124,12 @@ uint16_t task_slab_site(struct task_slab *s, const char *name, const char *place
 		s->cache[i].name = name;
 		s->cache[i].place = place;
 	}
-	s->sites[s->cache[i].index].tasks++;
-	return (uint16_t)s->cache[i].index;
+	s->last_name = name;
+	s->last_place = place;
+	s->last_site_index = (uint16_t)s->cache[i].index;
+	s->last_site = &s->sites[s->last_site_index];
+	s->last_site->tasks++;
+	return s->last_site_index;
 }
 
 uint16_t task_slab_kind(struct task_slab *s, const char *kind)
@@ -234,10 +225,12 @@ static void set_layout(struct task_slab *s)
 				    .chunks_at = TABLE_CHUNKS_AT,
 				    .site_count = 1,
 				    .kind_count = 1,
+				    .origin = task_slab_ref(s->header),
 				    .pid = (uint32_t)getpid(),
 				    .tid = (uint32_t)gettid() };
 	s->kinds = (struct table_kind *)(void *)((char *)h + TABLE_KINDS_AT);
 	s->sites = (struct table_site *)(void *)((char *)h + TABLE_SITES_AT);
+	(void)find_kind(s, "task"); /* SLAB_KIND_TASK */
 	__atomic_store_n(&h->magic, TASK_TABLE_MAGIC, __ATOMIC_RELEASE);
 }
 
@@ -269,7 +262,7 @@ static char *chunk_at(const struct task_slab *s, const struct slab_chunk *c)
 /* Its memory goes back, and reads as zeros from now on. It is used again after those that have their memory. */
 static void chunk_drop(struct task_slab *s, struct slab_chunk *c)
 {
-	ASAN_UNPOISON_MEMORY_REGION(chunk_at(s, c), TABLE_CHUNK_BYTES);
+	SLAB_UNPOISON(chunk_at(s, c), TABLE_CHUNK_BYTES);
 	(void)madvise(chunk_at(s, c), TABLE_CHUNK_BYTES, s->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);
 	c->free = 0;
 	c->carved = 0;
@@ -280,7 +273,7 @@ static void chunk_drop(struct task_slab *s, struct slab_chunk *c)
 static void slab_free(struct task_slab *s)
 {
 	if (s->header) {
-		ASAN_UNPOISON_MEMORY_REGION(s->header, s->size);
+		SLAB_UNPOISON(s->header, s->size);
 		munmap(s->header, s->size);
 	}
 	if (s->fd >= 0)

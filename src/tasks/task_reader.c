@@ -376,7 +376,8 @@ static void describe(ga_tasks *tasks, const struct table *t, const struct seen_r
 		.id = row->id,
 		.loop = tasks->table,
 		.state = (enum ga_task_state)row->state,
-		.is_on_cpu = row->state == TASK_RUNNING && t->header.running == seen->ref,
+		.is_on_cpu = row->state == TASK_RUNNING &&
+			     t->header.running - t->header.origin == seen->ref,
 		.name = site ? site->name : "",
 		.site = site ? site->place : "",
 		.waits_for = "",
@@ -421,10 +422,12 @@ static void describe_wait(ga_tasks *tasks, const struct table *t, const struct t
 	tasks->info.waits_for = tasks->waits_for;
 }
 
+/* By a reference of the writer's. */
 static const struct seen_row *find_row(const struct table *t, uint32_t ref)
 {
 	size_t low = 0, high = t->count;
 
+	ref -= t->header.origin;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

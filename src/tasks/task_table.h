@@ -10,7 +10,8 @@
  *	details_at texts that go with waits: the host that is called
  *	chunks_at  chunks of slots; a chunk without tasks is a hole
  *
- * A reference to a row is its offset in the file, divided by 8. Raise TASK_TABLE_VERSION with every change of a struct.
+ * A reference to a row is the low half of its address in the writer, divided by 8; less that of the table's beginning it
+ * is its offset in the file, divided by 8. Raise TASK_TABLE_VERSION with every change of a struct.
  */
 #pragma once
 #include <stdint.h>
@@ -79,6 +80,7 @@ struct table_header {
 	uint32_t site_count, kind_count, detail_count;
 	uint32_t pid, tid; /* as the writer sees them */
 	uint32_t running;  /* reference to the task on the CPU; 0: the loop itself */
+	uint32_t origin;   /* the reference that the beginning of the file would have */
 	uint32_t polling;  /* 1: waits for events, or is about to */
 	uint32_t turning;  /* 1: inside of the loop's run */
 	uint64_t turns;
