@@ -84,12 +84,12 @@ subtest 'pipeline' => sub {
 	$did = example('pipeline', 'seq 5', 'false', 'cat');
 	is($did->{status}, 1, 'one that fails: status 1');
 	like($did->{err}, qr/^false: exit status 1$/m, '... and which');
-	$did = example('pipeline', 'sleep 1000', 'no-such-program');
+	$did = example('pipeline', 'sleep 100', 'no-such-program');
 	is($did->{status}, 1, 'one that is not there');
 	like($did->{err}, qr/^pipeline: no-such-program: No such file or directory$/m, '... is named');
 	cmp_ok($did->{seconds}, '<', 60, '... and the others are killed');
 	is(example('pipeline')->{status}, 2, 'nothing to do: status 2');
-	my $process = $cli->start({ program => "$examples/pipeline" }, 'sleep 1000', 'tee /dev/stderr');
+	my $process = $cli->start({ program => "$examples/pipeline" }, 'sleep 100', 'tee /dev/stderr');
 	ok(poll_until(sub { children($process->pid) == 2 }), 'two run');
 	$process->signal('INT');
 	is($process->wait->{status}, 130, 'Ctrl-C: status 130');

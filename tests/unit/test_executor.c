@@ -293,7 +293,7 @@ static void work_handed_in_while_the_loop_closes_is_done_and_joined(void **state
 /* Processes are killed, and their futures resolved, after the executor has been joined. */
 static int leave_a_process(const void *unused GA_UNUSED)
 {
-	static const char *const argv[] = { "sleep", "1000", NULL };
+	static const char *const argv[] = { "sleep", "100", NULL };
 	GA_AUTO ga_future *end = NULL;
 
 	EXPECT(ga_process_start(argv, NULL, &left) == 0);

@@ -131,10 +131,10 @@ REAL_CASE(a_child_leads_a_session_or_a_group_of_its_own)
 	const struct ga_process_options same = { .same_session = true };
 	GA_AUTO_PROCESS ga_process *p = NULL, *q = NULL;
 
-	EXPECT(start_shell("sleep 1000", NULL, &p) == 0);
+	EXPECT(start_shell("sleep 100", NULL, &p) == 0);
 	EXPECT(getsid(ga_process_pid(p)) == ga_process_pid(p));
 	EXPECT(getpgid(ga_process_pid(p)) == ga_process_pid(p));
-	EXPECT(start_shell("sleep 1000", &same, &q) == 0);
+	EXPECT(start_shell("sleep 100", &same, &q) == 0);
 	EXPECT(getsid(ga_process_pid(q)) == getsid(0));
 	EXPECT(getpgid(ga_process_pid(q)) == ga_process_pid(q));
 	return 0;
@@ -203,6 +203,34 @@ static void a_program_without_standard_descriptors_can_start_children(void **sta
 	assert_int_equal(in_fork(talk_without_stdio, close_stdio), 0);
 }
 
+static int swap_outputs(const void *unused GA_UNUSED)
+{
+	const struct ga_process_options o = {
+		.out = GA_STDIO_FD, .out_fd = 2, .err = GA_STDIO_FD, .err_fd = 1
+	};
+	char text[8] = "";
+	int a[2], b[2];
+
+	if (pipe2(a, O_CLOEXEC) < 0 || pipe2(b, O_CLOEXEC) < 0 || dup2(a[1], 1) < 0 || dup2(b[1], 2) < 0)
+		return 1;
+	if (shell("printf out; printf err >&2", &o) != 0)
+		return 2;
+	if (read(a[0], text, sizeof(text)) != 3 || memcmp(text, "err", 3))
+		return 3;
+	if (read(b[0], text, sizeof(text)) != 3 || memcmp(text, "out", 3))
+		return 4;
+	return shell("exit 0", &(struct ga_process_options){ .out = GA_STDIO_FD, .out_fd = 1 });
+}
+
+static void prepare_nothing(void)
+{
+}
+
+static void standard_descriptors_may_be_given_in_any_order(void **state GA_UNUSED)
+{
+	assert_int_equal(in_fork(swap_outputs, prepare_nothing), 0);
+}
+
 /* waitid(P_PIDFD) fails as before Linux 5.4. */
 static void forget_pidfds(void)
 {
@@ -241,7 +269,7 @@ REAL_CASE(a_wait_that_times_out_leaves_the_process)
 {
 	GA_AUTO_PROCESS ga_process *p = NULL;
 
-	EXPECT(start_shell("exec sleep 1000", NULL, &p) == 0);
+	EXPECT(start_shell("exec sleep 100", NULL, &p) == 0);
 	EXPECT(ga_process_wait(p, ga_now() + GA_MILLISECONDS(5)) == -ETIMEDOUT);
 	EXPECT(ga_process_wait(p, 0) == -ETIMEDOUT);
 	EXPECT(ga_process_status(p) == -EINPROGRESS);
@@ -264,7 +292,7 @@ REAL_CASE(a_cancelled_wait_leaves_the_process)
 	GA_AUTO_PROCESS ga_process *p = NULL;
 	GA_AUTO ga_future *task = NULL, *end = NULL;
 
-	EXPECT(start_shell("exec sleep 1000", NULL, &p) == 0);
+	EXPECT(start_shell("exec sleep 100", NULL, &p) == 0);
 	task = ga_spawn(wait_for, &p);
 	end = ga_process_future(p);
 	EXPECT(one_turn() == 0 && ga_cancel(task) && ga_await(task) == -ECANCELED);
@@ -307,7 +335,7 @@ REAL_CASE(freed_while_it_runs_it_is_killed_with_its_group_and_reaped)
 
 	EXPECT(pipe2(fds, O_CLOEXEC) == 0);
 	o.out_fd = fds[1];
-	EXPECT(start_shell("(sleep 1000 & sleep 1000) & sleep 1000", &o, &p) == 0);
+	EXPECT(start_shell("(sleep 100 & sleep 100) & sleep 100", &o, &p) == 0);
 	close(fds[1]);
 	still.fd = fds[0];
 	end = ga_process_future(p);
@@ -329,7 +357,7 @@ REAL_CASE(what_is_left_of_a_group_is_killed_when_the_ended_process_is_freed)
 
 	EXPECT(pipe2(fds, O_CLOEXEC) == 0);
 	o.out_fd = fds[1];
-	EXPECT(start_shell("sleep 1000 & sleep 1000 & exit 3", &o, &p) == 0);
+	EXPECT(start_shell("sleep 100 & sleep 100 & exit 3", &o, &p) == 0);
 	close(fds[1]);
 	EXPECT(ga_process_wait(p, SOON) == 3);
 	ga_process_free(p);
@@ -343,10 +371,10 @@ static ga_process *left_running, *left_ended, *left_freed;
 
 static int leave_processes(const void *unused GA_UNUSED)
 {
-	EXPECT(start_shell("trap '' TERM INT; sleep 1000", &all_pipes, &left_running) == 0);
+	EXPECT(start_shell("trap '' TERM INT; sleep 100", &all_pipes, &left_running) == 0);
 	EXPECT(start_shell("exit 4", &all_pipes, &left_ended) == 0);
 	EXPECT(ga_process_wait(left_ended, SOON) == 4);
-	EXPECT(start_shell("sleep 1000", &all_pipes, &left_freed) == 0);
+	EXPECT(start_shell("sleep 100", &all_pipes, &left_freed) == 0);
 	ga_process_free(left_freed);
 	return 0;
 }
@@ -377,7 +405,7 @@ static int start_at_the_end(const void *unused GA_UNUSED)
 	GA_AUTO ga_future *end = NULL;
 	GA_AUTO_PROCESS ga_process *p = NULL;
 
-	EXPECT(start_shell("sleep 1000", NULL, &left_running) == 0);
+	EXPECT(start_shell("sleep 100", NULL, &left_running) == 0);
 	end = ga_process_future(left_running);
 	EXPECT(ga_on_done(end, on_late, &late_result) == 0); /* it ends after everything else */
 	return 0;
@@ -439,7 +467,7 @@ static int die_with_a_child(const void *arg)
 					      .parent_death_signal = SIGKILL };
 	ga_process *p;
 
-	if (start_shell("echo $$; exec sleep 1000", &o, &p) == 0)
+	if (start_shell("echo $$; exec sleep 100", &o, &p) == 0)
 		(void)raise(SIGKILL);
 	return 1;
 }
@@ -512,6 +540,7 @@ int main(void)
 		cmocka_unit_test(a_child_leads_a_session_or_a_group_of_its_own),
 		cmocka_unit_test(its_descriptors_are_what_was_asked_for),
 		cmocka_unit_test(a_program_without_standard_descriptors_can_start_children),
+		cmocka_unit_test(standard_descriptors_may_be_given_in_any_order),
 		cmocka_unit_test(a_kernel_without_pidfds_is_enosys),
 		cmocka_unit_test(a_wait_that_times_out_leaves_the_process),
 		cmocka_unit_test(a_cancelled_wait_leaves_the_process),

@@ -95,7 +95,7 @@ REAL_CASE(a_descendant_that_keeps_the_pipe_delays_the_end_by_a_bounded_time)
 	struct ga_output out, err;
 	int64_t start = ga_now();
 
-	EXPECT(start_shell("sleep 1000 & echo said; exit 4", &all_pipes, &p) == 0);
+	EXPECT(start_shell("sleep 100 & echo said; exit 4", &all_pipes, &p) == 0);
 	EXPECT(ga_process_communicate(p, "in", 2, 100, SOON, &out, &err) == 4);
 	EXPECT(ga_now() - start < GA_SECONDS(10));
 	EXPECT(!strcmp(out.data, "said\n") && out.open && err.open);
@@ -124,7 +124,7 @@ REAL_CASE(a_child_that_ignores_its_input_is_no_error)
 
 	EXPECT(data && start_shell("head -c 10 >/dev/null", &all_pipes, &p) == 0);
 	EXPECT(ga_process_communicate(p, data, MUCH, 0, SOON, NULL, NULL) == 0);
-	EXPECT(start_shell("sleep 1000 & exit 0", &all_pipes, &q) == 0); /* nor one that others inherit */
+	EXPECT(start_shell("sleep 100 & exit 0", &all_pipes, &q) == 0); /* nor one that others inherit */
 	EXPECT(ga_process_communicate(q, data, MUCH, 0, SOON, NULL, NULL) == 0);
 	free(data);
 	return 0;
