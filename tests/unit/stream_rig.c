@@ -131,3 +131,15 @@ int echo(ga_stream *s, const void *arg)
 	current->handler_result = (int)n;
 	return 0;
 }
+
+ga_tls *tls_of(bool server, const struct ga_tls_options *options)
+{
+	char error[256] = "";
+	ga_tls *tls = NULL;
+	int r = server ? ga_tls_server_new(options, error, sizeof(error), &tls)
+		       : ga_tls_client_new(options, error, sizeof(error), &tls);
+
+	if (r < 0)
+		fprintf(stderr, "%s\n", error);
+	return tls;
+}

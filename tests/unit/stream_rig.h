@@ -35,5 +35,13 @@ int bench_connect(struct bench *b, ga_stream **ret_stream);
 /* The same from a plain socket, for those who break rules. */
 int bench_connect_raw(struct bench *b);
 
+/* A context, or NULL once the reason is printed. */
+ga_tls *tls_of(bool server, const struct ga_tls_options *options);
+/* SERVER(.alpn = "h2") shows server.pem of tls_rig.h; CLIENT(.insecure = true). */
+#define SERVER(...)                                                                                \
+	tls_of(true, &(struct ga_tls_options){ .certificate_file = tls_rig_path("server.pem"),     \
+					       __VA_ARGS__ })
+#define CLIENT(...) tls_of(false, &(struct ga_tls_options){ __VA_ARGS__ })
+
 /* The handler that sends everything back until the end. */
 int echo(ga_stream *s, const void *arg);

@@ -358,6 +358,35 @@ static void after_shutdown_the_other_direction_works_on(void **state)
 	run(state, count, half_body, (struct ga_serve_options){ 0 });
 }
 
+static int count_late(ga_stream *s, const void *arg)
+{
+	while (!may_read)
+		EXPECT(ga_sleep(GA_MILLISECONDS(1)) == 0);
+	return count(s, arg);
+}
+
+static int begun_body(struct bench *b)
+{
+	char data[32] = "";
+	ga_stream *s;
+
+	may_read = false;
+	EXPECT(bench_connect(b, &s) == 0);
+	EXPECT(ga_stream_write(s, sent, MUCH, ga_now() + GA_MILLISECONDS(50)) == -ETIMEDOUT);
+	may_read = true;
+	EXPECT(ga_sleep(GA_MILLISECONDS(20)) == 0); /* what is under way goes on without a call */
+	EXPECT(ga_stream_shutdown(s) == 0);
+	EXPECT(ga_stream_read(s, data, sizeof(data) - 1, SOON) > 0);
+	EXPECT(atol(data) > 0 && (size_t)atol(data) < MUCH);
+	ga_stream_close(s);
+	return 0;
+}
+
+static void a_write_that_timed_out_has_sent_a_beginning_and_the_stream_still_ends_well(void **state)
+{
+	run(state, count_late, begun_body, (struct ga_serve_options){ 0 });
+}
+
 static int leaves(ga_stream *s, const void *arg GA_UNUSED)
 {
 	return ga_stream_write(s, "bye", 3, SOON);
@@ -535,6 +564,7 @@ int main(void)
 		CASE_OF_ALL(cancelling_a_reader_leaves_the_stream_whole),
 		CASE_OF_ALL(a_second_writer_is_refused_and_a_cancelled_one_ends),
 		CASE_OF_ALL(after_shutdown_the_other_direction_works_on),
+		CASE_OF_ALL(a_write_that_timed_out_has_sent_a_beginning_and_the_stream_still_ends_well),
 		CASE_OF_ALL(a_write_to_a_peer_that_has_gone_is_an_error_and_no_signal),
 		CASE_OF_ALL(a_busy_stream_lets_others_run),
 		CASE_OF_ALL(the_smallest_stacks_suffice),

@@ -105,6 +105,41 @@ static void a_line_longer_than_asked_for_stays_to_be_read(void **state GA_UNUSED
 	run_over(OVER_TCP, echo, max_body);
 }
 
+static char much[1 << 20];
+
+static int write_much(const void *arg)
+{
+	return ga_stream_write((ga_stream *)(uintptr_t)arg, much, sizeof(much), SOON);
+}
+
+/* There is room again, and the one who waits for it hasn't run yet. */
+static int between_main(const void *arg GA_UNUSED)
+{
+	static char sink[sizeof(much)];
+	ga_future *writer;
+	ga_stream *s;
+	int fds[2];
+
+	EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+	EXPECT(ga_stream_new(fds[0], &s) == 0);
+	writer = ga_spawn(write_much, s);
+	EXPECT(ga_sleep(GA_MILLISECONDS(5)) == 0);
+	EXPECT(!ga_done(writer));
+	while (recv(fds[1], sink, sizeof(sink), MSG_DONTWAIT) > 0)
+		;
+	EXPECT(ga_stream_write(s, "x", 1, SOON) == -EBUSY);
+	close(fds[1]);
+	EXPECT(ga_await(writer) == -EPIPE);
+	ga_release(writer);
+	ga_stream_close(s);
+	return 0;
+}
+
+static void no_bytes_come_between_those_of_a_writer_that_waits(void **state GA_UNUSED)
+{
+	assert_int_equal(ga_run(between_main, NULL), 0);
+}
+
 /* ---- connecting ---- */
 
 /* A listener whose queue is full: who connects gets no answer. */
@@ -388,6 +423,7 @@ int main(void)
 		cmocka_unit_test(a_reset_is_told_to_reader_and_writer),
 		cmocka_unit_test(closing_over_unread_bytes_is_a_reset_for_the_other_side),
 		cmocka_unit_test(a_line_longer_than_asked_for_stays_to_be_read),
+		cmocka_unit_test(no_bytes_come_between_those_of_a_writer_that_waits),
 		cmocka_unit_test(connecting_to_who_does_not_answer_ends_by_deadline_and_cancel),
 		cmocka_unit_test(connecting_says_why_it_failed_and_knows_localhost),
 		cmocka_unit_test(a_full_unix_queue_makes_connecting_wait),
