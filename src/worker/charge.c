@@ -1,4 +1,5 @@
 #include "charge.h"
+#include "debugging.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -30,6 +31,8 @@ static void pass_on(int sig)
 static void on_fatal(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
+	if (is_loop && sig == SIGABRT && info->si_code == SI_USER)
+		watchdog_write_here(); /* the supervisor's last word to a loop that hangs: it says where */
 	if (!is_loop && info->si_code != SI_USER) {
 		struct runtime *rt = atomic_load(&runtime);
 
@@ -49,6 +52,7 @@ int charge_install(struct shared_page *page)
 {
 	struct sigaction action = { .sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
+	watchdog_prepare();
 	charge_to(page);
 	is_loop = true;
 	sigfillset(&action.sa_mask);

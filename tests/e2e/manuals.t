@@ -138,7 +138,7 @@ subtest 'each function of libgather has its place in the manual' => sub {
 	for my $name (@families) {
 		push @{$place{$_}}, $name for names($name);
 	}
-	for my $header (map { "include/gather/$_.h" } qw(async executor group http local queue runner stream sync tls)) {
+	for my $header (map { "include/gather/$_.h" } qw(async debug executor group http local queue runner stream sync tasks tls)) {
 		my $text = output('cat', $header) =~ s{/\*.*?\*/}{}gsr;
 		my @functions = ($text =~ /^GA_API [^;]*?\b(ga_\w+)\(/mg, $text =~ /^#define (ga_\w+)\(/mg);
 

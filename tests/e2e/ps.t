@@ -52,6 +52,12 @@ subtest 'a worker that a task has wedged' => sub {
 	like($table, qr/^ *\d+ +$stuck->{pid} +\d+ +spin +running /m, 'so does the table of all workers');
 };
 
+subtest 'a worker that hangs says where before it ends' => sub {
+	my ($stuck) = grep { $_->{on_cpu} } rows();
+	kill 'ABRT', $stuck->{pid};
+	$daemon->log_like(qr/libgather: on the loop: task spin \(\S+:\d+\)\n.*trouble\.so/s, 'its task, and a backtrace');
+};
+
 subtest 'other programs' => sub {
 	my $greet = $cli->start({ program => "$build/examples/greet" });
 	my ($pid, @rows) = $greet->pid;
@@ -59,6 +65,9 @@ subtest 'other programs' => sub {
 	my $tree = $cli->run('ps', '--tree', $greet->pid)->{out};
 	like($tree, qr/^1 main  /m, 'main first');
 	like($tree, qr/^└─ \d+ greet  sleep for /m, 'below it what it waits for');
+	my @sites = split /\n/, $cli->run('ps', '--stacks', $greet->pid)->{out};
+	like($sites[0], qr/^ +PID +NAME +TASKS +STACK +SITE/, '--stacks: a table');
+	ok(grep({ /^ *$pid +greet +\d+ +61440 +\S+greet\.c:\d+$/ } @sites), 'of places');
 	$greet->signal('INT');
 	$greet->wait;
 	is($cli->run('ps', $pid)->{status}, 1, 'a process that has gone');
