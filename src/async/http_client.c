@@ -21,6 +21,8 @@ static _Thread_local ga_http_client *this_default;
 static void library_init(void);
 static int client_set_up(ga_http_client *c, const struct ga_http_client_options *options,
 			 char *error, size_t error_size);
+static int client_starve(ga_http_client *c);
+static void client_fail_running(ga_http_client *c);
 static void client_collect(ga_http_client *c);
 static void client_close(ga_http_client *c);
 static void client_closed_with_loop(struct kept *k);
@@ -233,12 +235,37 @@ static void client_work(struct loop_call *call)
 		request_stop(LIST_ENTRY(node, struct http_request, node));
 	while (c->active < c->max_active && (node = list_pop_front(&c->queue)))
 		request_start(LIST_ENTRY(node, struct http_request, node));
+	if (c->starved)
+		client_fail_running(c);
 	if (c->kick) {
 		c->kick = false;
 		(void)curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &ignored);
 		client_collect(c);
 	}
 	client_unref(c);
+}
+
+/* libcurl may not be told that a watch failed: it would give up its handle, and run no transfer any more. */
+static int client_starve(ga_http_client *c)
+{
+	c->starved = true;
+	loop_call_soon(c->loop, &c->work);
+	return 0;
+}
+
+/* Whose watch it was is not known: exchanges share connections. */
+static void client_fail_running(ga_http_client *c)
+{
+	struct list *node = c->requests.next;
+
+	c->starved = false;
+	while (node != &c->requests) {
+		struct http_request *r = LIST_ENTRY(node, struct http_request, all);
+
+		node = node->next;
+		if (r->state == REQUEST_RUNNING)
+			request_fail(r, GA_HTTP_NO_MEMORY, "no memory");
+	}
 }
 
 static void client_collect(ga_http_client *c)
@@ -281,7 +308,9 @@ static int on_timer_change(CURLM *multi GA_UNUSED, long ms, void *arg)
 		loop_timer_stop(c->loop, &c->timer);
 		return 0;
 	}
-	return loop_timer_set(c->loop, &c->timer, loop_now(c->loop) + ms * NSEC_PER_MSEC) < 0 ? -1 : 0;
+	if (loop_timer_set(c->loop, &c->timer, loop_now(c->loop) + ms * NSEC_PER_MSEC) < 0)
+		return client_starve(c);
+	return 0;
 }
 
 /* An idle connection is watched, so that the next exchange on it costs no system call, but holds up no loop's end. */
@@ -321,16 +350,16 @@ static int on_socket_change(CURL *easy GA_UNUSED, curl_socket_t fd, int what, vo
 			  (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
 
 	if (!s)
-		return -1;
+		return client_starve(c);
 	if (what == CURL_POLL_REMOVE || events == 0) {
 		if (s->started)
 			socket_unwant(s);
 		return 0;
 	}
 	if (s->started)
-		return socket_want(s, events) < 0 ? -1 : 0;
+		return socket_want(s, events) < 0 ? client_starve(c) : 0;
 	if (io_watch_start(c->loop, &s->watch, fd, events, on_socket, c) < 0)
-		return -1;
+		return client_starve(c);
 	s->started = s->wanted = true;
 	s->idle = false;
 	return 0;

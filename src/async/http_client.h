@@ -91,8 +91,9 @@ struct ga_http_client {
 	char *user_agent, *ca_file;
 	struct loop_timer timer;
 	struct loop_call work;
-	bool kick;   /* libcurl's timer is due now */
-	bool closed; /* with its loop */
+	bool kick;    /* libcurl's timer is due now */
+	bool starved; /* libcurl wanted a watch or a timer, and there was no memory for it */
+	bool closed;  /* with its loop */
 	struct list requests, queue, stopping;
 	struct list spare_transfers;
 	unsigned active, max_active;

@@ -319,7 +319,7 @@ void request_transfer_done(struct http_request *r, CURLcode code)
 {
 	struct http_transfer *t = r->transfer;
 	char detail[CURL_ERROR_SIZE], *location = NULL;
-	bool missed = t->missed;
+	bool missed = t->missed, forgotten = false;
 	long status = 0;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -327,8 +327,10 @@ void request_transfer_done(struct http_request *r, CURLcode code)
 		r->status = (int)status;
 	if (code == CURLE_OK && r->follow > 0 && is_redirect(r->status))
 		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &location);
-	if (location)
+	if (location) {
 		location = strdup(location);
+		forgotten = !location;
+	}
 	snprintf(detail, sizeof(detail), "%s", t->error[0] ? t->error : curl_easy_strerror(code));
 	transfer_end(r);
 	if (code == CURLE_OK)
@@ -337,6 +339,8 @@ void request_transfer_done(struct http_request *r, CURLcode code)
 		request_stop(r);
 	} else if (location) {
 		request_redirect(r, location);
+	} else if (forgotten) {
+		request_fail(r, GA_HTTP_NO_MEMORY, "no memory");
 	} else if (code == CURLE_COULDNT_RESOLVE_HOST && missed && !r->told_again) {
 		/* Another request was to tell libcurl the addresses, and has not got round to it. */
 		r->told_again = true;
