@@ -23,8 +23,8 @@ struct stack_class {
 	size_t slot;    /* bytes of a stack with its guard */
 	unsigned shift; /* of `slot`, a power of two: dividing costs more than all else here */
 	uint32_t limit, carved;
-	uint32_t warm_count, cold_count, cold_size;
-	uint32_t *cold; /* numbers of stacks whose pages went back; has room for all that were carved */
+	uint32_t warm_count, cold_count;
+	uint32_t *cold; /* numbers of stacks whose pages went back; at the arena's end, with room for all */
 	uint32_t warm[WARM_STACKS];
 };
 
@@ -47,6 +47,7 @@ static const struct {
 };
 
 static int reserve_arena(struct stacks *s);
+static void divide_arena(struct stacks *s, unsigned shift);
 static bool mprotect_is_wished(void);
 static bool kernel_has_guards(const struct stacks *s);
 static uint32_t default_budget(void);
@@ -79,8 +80,6 @@ void stacks_free(struct stacks *s)
 	if (!s)
 		return;
 	munmap(s->arena, s->arena_size);
-	for (int i = 0; i < STACK_CLASSES; i++)
-		free(s->classes[i].cold);
 	free(s);
 }
 
@@ -151,29 +150,43 @@ bool stacks_find_guard(const struct stacks *s, const void *address, struct stack
 static int reserve_arena(struct stacks *s)
 {
 	for (unsigned shift = 0;; shift++) {
-		char *at;
+		size_t stacks = 0, numbers = 0;
 
-		s->arena_size = 0;
-		for (int i = 0; i < STACK_CLASSES; i++)
-			s->arena_size += class_sizes[i].reserve >> shift;
-		if (s->arena_size < ARENA_SMALLEST)
-			return -ENOMEM;
-		at = mmap(NULL, s->arena_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-		if (at == MAP_FAILED)
-			continue;
-		s->arena = at;
 		for (int i = 0; i < STACK_CLASSES; i++) {
-			s->classes[i].base = at;
-			s->classes[i].slot = class_sizes[i].slot;
-			s->classes[i].shift = (unsigned)__builtin_ctzl(class_sizes[i].slot);
-			s->classes[i].limit =
-				(uint32_t)((class_sizes[i].reserve >> shift) / class_sizes[i].slot);
-			at += class_sizes[i].reserve >> shift;
+			stacks += class_sizes[i].reserve >> shift;
+			numbers += (class_sizes[i].reserve >> shift) / class_sizes[i].slot *
+				   sizeof(uint32_t);
 		}
+		if (stacks < ARENA_SMALLEST)
+			return -ENOMEM;
+		s->arena_size = stacks + numbers;
+		s->arena = mmap(NULL, s->arena_size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+		if (s->arena == MAP_FAILED)
+			continue;
+		divide_arena(s, shift);
 		/* A huge page would make the one page that a parked task needs cost 2 MiB. */
 		(void)madvise(s->arena, s->arena_size, MADV_NOHUGEPAGE);
 		return 0;
+	}
+}
+
+static void divide_arena(struct stacks *s, unsigned shift)
+{
+	char *at = s->arena;
+
+	for (int i = 0; i < STACK_CLASSES; i++) {
+		struct stack_class *c = &s->classes[i];
+
+		c->base = at;
+		c->slot = class_sizes[i].slot;
+		c->shift = (unsigned)__builtin_ctzl(c->slot);
+		c->limit = (uint32_t)((class_sizes[i].reserve >> shift) / c->slot);
+		at += class_sizes[i].reserve >> shift;
+	}
+	for (int i = 0; i < STACK_CLASSES; i++) {
+		s->classes[i].cold = (uint32_t *)(void *)at;
+		at += s->classes[i].limit * sizeof(uint32_t);
 	}
 }
 
@@ -211,15 +224,6 @@ static int carve(struct stacks *s, struct stack_class *c, uint32_t *ret_number)
 
 	if (c->carved == c->limit || (s->by_mprotect && s->guards == s->budget))
 		return -EAGAIN;
-	if (c->carved == c->cold_size) {
-		uint32_t size = c->cold_size ? c->cold_size * 2 : 256;
-		uint32_t *cold = reallocarray(c->cold, size, sizeof(*cold));
-
-		if (!cold)
-			return -ENOMEM;
-		c->cold = cold;
-		c->cold_size = size;
-	}
 	r = install_guard(s, c->base + c->carved * c->slot);
 	if (r < 0)
 		return r;
