@@ -14,7 +14,8 @@ struct fiber {
 	struct context *back;   /* the resumer, while running */
 	void (*fn)(void *arg);
 	void *arg;
-	const char *name, *site; /* for the report of an overflow; "" or NULL: unknown */
+	int (*coroutine)(const void *arg); /* of the task that it runs */
+	const char *name, *site;           /* for the report of an overflow; "" or NULL: unknown */
 	bool ended;
 	unsigned valgrind_id;
 	void *asan_fake_stack, *tsan_fiber, *tsan_back;

@@ -232,10 +232,8 @@ static void task_init(struct task *t, ga_coroutine_fn fn, const void *arg,
 {
 	future_init(&t->future, &task_ops);
 	t->future.refs++; /* the loop's, until it ends */
-	loop_call_init(&t->turn, take_turn, t);
+	loop_call_init(&t->turn, take_turn, (void *)(uintptr_t)arg);
 	t->fn = fn;
-	t->arg = arg;
-	t->fiber = NULL;
 	t->park = NULL;
 	t->scopes = NULL;
 	t->failures = NULL;
@@ -277,7 +275,7 @@ static inline void show_running(struct runtime *rt, struct task *t)
 /* On the loop's stack, or for an eager task on its spawner's. */
 static void take_turn(struct loop_call *c)
 {
-	struct task *t = c->arg;
+	struct task *t = container_of(c, struct task, turn);
 	struct runtime *rt = runtime_current();
 	struct task *resumer = rt->current;
 	int budget = rt->budget; /* of the spawner's turn, if this is an eager task */
@@ -307,23 +305,25 @@ static void take_turn(struct loop_call *c)
 	if (GA_UNLIKELY(rt->debugged))
 		stack_use_note(rt, t);
 	fiber_free(rt->stacks, t->fiber);
-	t->fiber = NULL;
 	task_end(rt, t, t->future.result);
 }
 
 static int task_start(struct runtime *rt, struct task *t)
 {
 	struct table_site *site = &rt->slab->sites[t->row.site];
+	struct fiber *f;
 	int r;
 
 	if (t->row.cancels > 0)
 		return -ECANCELED; /* before its first run: its body never executes */
-	r = fiber_new(rt->stacks, t->row.stack_bytes, task_main, t, &t->fiber);
+	r = fiber_new(rt->stacks, t->row.stack_bytes, task_main, t, &f);
 	if (r < 0)
 		return r;
-	t->fiber->name = site->name;
-	t->fiber->site = site->place;
-	site->stack_bytes = t->fiber->stack.size;
+	f->coroutine = t->fn;
+	f->name = site->name;
+	f->site = site->place;
+	t->fiber = f;
+	site->stack_bytes = f->stack.size;
 	if (GA_UNLIKELY(rt->debugged))
 		stack_use_begin(t);
 	return 0;
@@ -333,7 +333,7 @@ static void task_main(void *arg)
 {
 	struct task *t = arg;
 
-	t->future.result = t->fn(t->arg);
+	t->future.result = t->fiber->coroutine(t->turn.arg);
 	if (GA_UNLIKELY(t->scopes != NULL)) { /* its timer, and who fires it, would write to a stack that is gone */
 		fprintf(stderr, "libgather: task %s (%s) ended inside a scope that it had entered\n",
 			task_name(t), task_site(t));
@@ -345,7 +345,7 @@ static void task_end(struct runtime *rt, struct task *t, int result)
 {
 	task_move(t, TASK_DONE);
 	locals_unref(t->locals);
-	t->slab = rt->slab;
+	t->turn.arg = rt->slab;
 	list_remove(&t->all);
 	future_resolve(&t->future, result, NULL);
 	if (rt->closing && list_empty(&rt->tasks))
@@ -364,7 +364,7 @@ static void task_free(struct ga_future *f)
 	struct task *t = container_of(f, struct task, future);
 
 	failures_unref(t->failures);
-	task_slab_give(t->slab, t);
+	task_slab_give(t->turn.arg, t);
 }
 
 static void park_interrupt(struct park *p)

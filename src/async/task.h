@@ -16,15 +16,15 @@
 struct task {
 	struct task_row row; /* in the task table: other processes read it */
 	struct ga_future future;
-	struct list all;       /* in runtime.tasks */
-	struct loop_call turn; /* starts it, or goes on with it */
-	ga_coroutine_fn fn;
+	struct list all; /* in runtime.tasks */
+	/* Starts it, or goes on with it. Its `arg` is the coroutine's; once DONE, the task_slab where the task's memory goes
+	 * back to, maybe after its loop's end. */
+	struct loop_call turn;
 	union {
-		const void *arg;
-		struct task_slab *slab; /* DONE: where the task's memory goes back to, maybe after its loop's end */
+		ga_coroutine_fn fn;  /* NEW */
+		struct fiber *fiber; /* afterwards */
 	};
 	uint64_t account;          /* of runtime.account, when it was spawned */
-	struct fiber *fiber;       /* NULL before the first run and after the end */
 	struct park *park;         /* while PARKED or READY */
 	struct scope *scopes;      /* innermost first */
 	struct failures *failures; /* of its last group, or NULL */

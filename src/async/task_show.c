@@ -6,7 +6,7 @@
 static inline struct task_slab *slab_of(const struct task *t)
 {
 	if (t->row.state == TASK_DONE)
-		return t->slab;
+		return t->turn.arg;
 	return ((struct runtime *)loop_attached(t->future.loop))->slab;
 }
 
