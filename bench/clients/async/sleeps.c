@@ -17,12 +17,13 @@ static int sleep_task(const void *unused)
 static int tasks(const void *unused)
 {
 	ga_future **all = malloc(count * sizeof(ga_future *));
-	int r;
+	int r = 0;
 
 	(void)unused;
 	for (unsigned long i = 0; i < count; i++)
 		all[i] = ga_spawn(sleep_task, NULL);
-	r = ga_gather(all, count, 0);
+	for (unsigned long i = 0; i < count && r == 0; i++)
+		r = ga_await(all[i]);
 	ga_release_all(all, count);
 	free(all);
 	return r;
