@@ -16,12 +16,14 @@
 
 static int read_begin(struct ga_stream *s);
 static int plain_fill(struct ga_stream *s, int64_t deadline);
+static int64_t plain_read(struct ga_stream *s, void *data, size_t size, int64_t deadline);
 static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
 static int plain_shutdown(struct ga_stream *s);
 static void plain_close(struct ga_stream *s);
 
 static const struct stream_transport plain = {
 	.fill = plain_fill,
+	.read = plain_read,
 	.write = plain_write,
 	.shutdown = plain_shutdown,
 	.close = plain_close,
@@ -86,13 +88,19 @@ int ga_stream_shutdown(ga_stream *stream)
 
 int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadline)
 {
+	int64_t n;
 	int r;
 
 	if (size == 0)
 		return stream->reader ? -EBUSY : 0;
 	r = read_begin(stream);
-	if (r >= 0 && buf_size(&stream->in) == 0)
+	if (r >= 0 && buf_size(&stream->in) == 0) {
+		if (size >= CHUNK_MIN && stream->transport->read) {
+			n = stream->transport->read(stream, data, size, deadline);
+			return n == -ENODATA ? 0 : n;
+		}
 		r = fill(stream, deadline);
+	}
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;
 	size = MIN(size, buf_size(&stream->in));
@@ -229,35 +237,48 @@ static ssize_t send_parts(struct ga_stream *s, struct iovec parts[2])
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 
-	return s->is_pipe ? pipe_write(s->fd, parts, 2) : sendmsg(s->fd, &message, MSG_NOSIGNAL);
+	if (s->is_pipe)
+		return pipe_write(s->fd, parts, 2);
+	if (parts[1].iov_len == 0)
+		return send(s->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+	return sendmsg(s->fd, &message, MSG_NOSIGNAL);
 }
 
 static int plain_fill(struct ga_stream *s, int64_t deadline)
 {
+	char *room = buf_reserve(&s->in, s->chunk);
+	int64_t n;
+
+	if (!room)
+		return -ENOMEM;
+	n = plain_read(s, room, s->chunk, deadline);
+	if (n < 0)
+		return (int)n;
+	buf_grew(&s->in, (size_t)n);
+	stream_got(s, (size_t)n);
+	return 0;
+}
+
+static int64_t plain_read(struct ga_stream *s, void *data, size_t size, int64_t deadline)
+{
+	bool tried = false;
+
 	for (;;) {
 		int r = coop_spend();
 		ssize_t n;
-		char *room;
 
+		if (r >= 0 && s->drained && (tried || !stream_is_urged(s, deadline)))
+			r = stream_wait(s, LOOP_READ, deadline);
 		if (r < 0)
 			return r;
-		room = buf_reserve(&s->in, s->chunk);
-		if (!room)
-			return -ENOMEM;
-		n = s->is_pipe ? read(s->fd, room, s->chunk) : recv(s->fd, room, s->chunk, 0);
-		if (n > 0) {
-			buf_grew(&s->in, (size_t)n);
-			stream_got(s, (size_t)n);
-			return 0;
-		}
+		n = s->is_pipe ? read(s->fd, data, size) : recv(s->fd, data, size, 0);
+		s->drained = n < (ssize_t)size;
+		if (n > 0)
+			return n;
 		if (n == 0)
 			return -ENODATA;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
+		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		r = stream_wait(s, LOOP_READ, deadline);
-		if (r < 0)
-			return r;
+		tried = errno == EAGAIN;
 	}
 }

@@ -16,6 +16,8 @@ struct tls_session;
 struct stream_transport {
 	/* More into the buffer: 0, or -ENODATA at the end. */
 	int (*fill)(struct ga_stream *s, int64_t deadline) GA_ASYNC;
+	/* Into the caller's memory, with nothing in the buffer: how many, or as above. May be NULL. */
+	int64_t (*read)(struct ga_stream *s, void *data, size_t size, int64_t deadline) GA_ASYNC;
 	/* All of both parts, which are used up. */
 	int (*write)(struct ga_stream *s, struct iovec parts[2], int64_t deadline) GA_ASYNC;
 	int (*shutdown)(struct ga_stream *s);
@@ -35,12 +37,15 @@ struct ga_stream {
 	struct buf in;
 	unsigned chunk; /* how much to ask the kernel for */
 	bool idle;
+	bool drained;  /* the last read took all there was: reading first would mostly be in vain */
 	bool is_pipe;  /* no socket: read(2) and write(2) */
 	bool flushing; /* the transport has bytes left to send, whoever waits */
 };
 
 /* Suspend until it can be read (LOOP_READ) or written. -EBUSY: another task waits for the same. */
 int stream_wait(struct ga_stream *s, unsigned event, int64_t deadline) GA_ASYNC;
+/* Whether that could end without the descriptor's doing, by a cancel or a deadline that are there already. */
+bool stream_is_urged(const struct ga_stream *s, int64_t deadline);
 /* writev(2) to a pipe, without its SIGPIPE: the program's handling of that signal stays as it is. */
 ssize_t pipe_write(int fd, const struct iovec *parts, int count);
 

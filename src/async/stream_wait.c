@@ -3,6 +3,7 @@
  */
 #include "clock.h"
 #include "stream_io.h"
+#include "task.h"
 
 #include <errno.h>
 
@@ -29,6 +30,13 @@ static void on_ready(struct stream_wait *w);
 static void on_deadline(struct loop_timer *t);
 static enum park_answer wait_abort(struct park *p);
 static enum park_answer try_abort(struct park *p);
+
+bool stream_is_urged(const struct ga_stream *s, int64_t deadline)
+{
+	const struct task *t = task_current();
+
+	return deadline <= loop_now(s->watch.loop) || !t || task_interrupted(t);
+}
 
 void stream_got(struct ga_stream *s, size_t bytes)
 {
