@@ -61,7 +61,7 @@ size_t ga_site_uses(struct ga_site_use ret_uses[], size_t max)
 		LIST_FOREACH(node, &rt->tasks) {
 			const struct task *t = LIST_ENTRY(node, struct task, all);
 
-			if (t->fiber)
+			if (t->row.state != TASK_NEW)
 				stack_use_note(rt, t);
 		}
 	}
