@@ -20,6 +20,7 @@ struct slab_chunk {
 	uint16_t used, carved;
 };
 
+static void slot_free(struct task_slab *s, void *slot);
 static int reserve(struct task_slab *s);
 static int open_memfd(size_t size);
 static void set_layout(struct task_slab *s);
@@ -61,14 +62,13 @@ void task_slab_close(struct task_slab *s)
 {
 	if (!s)
 		return;
-	s->closed = true;
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
-	s->used++; /* lest the last one frees it */
 	while (s->hot_count > 0)
-		task_slab_give_cold(s, s->hot[--s->hot_count]);
-	if (--s->used == 0)
+		slot_free(s, s->hot[--s->hot_count]);
+	s->closed = true;
+	if (s->used == 0)
 		slab_free(s);
 }
 
@@ -96,6 +96,13 @@ void *task_slab_take_cold(struct task_slab *s)
 
 void task_slab_give_cold(struct task_slab *s, void *slot)
 {
+	slot_free(s, slot);
+	if (s->closed && s->used == 0)
+		slab_free(s);
+}
+
+static void slot_free(struct task_slab *s, void *slot)
+{
 	struct slab_chunk *c = chunk_of(s, slot);
 	struct task_row *row = slot;
 
@@ -108,8 +115,6 @@ void task_slab_give_cold(struct task_slab *s, void *slot)
 	s->used--;
 	if (c->used == 0 && s->empty++ >= EMPTY_KEPT)
 		chunk_drop(s, c);
-	if (s->closed && s->used == 0)
-		slab_free(s);
 }
 
 uint16_t task_slab_site_cold(struct task_slab *s, const char *name, const char *place, bool fickle)
