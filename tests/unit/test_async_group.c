@@ -453,6 +453,31 @@ CASE(a_child_that_fails_eagerly_aborts_the_group)
 	return 0;
 }
 
+static int spawn_a_failure_then_sleep(const void *arg)
+{
+	struct ga_group *g = *(struct ga_group *const *)arg;
+	const struct ga_spawn_options eager = { .eager = true };
+
+	EXPECT(ga_group_spawn_with(g, fail_now, NULL, &eager, NULL) == 0);
+	return ga_sleep(GA_SECONDS(100));
+}
+
+CASE(an_eager_child_that_aborts_the_group_is_cancelled_too)
+{
+	const struct ga_spawn_options eager = { .eager = true };
+	struct ga_group g, *at = &g;
+	int64_t before = ga_now();
+	ga_future *child;
+
+	EXPECT(ga_group_enter(&g) == 0);
+	EXPECT(ga_group_spawn_with(&g, spawn_a_failure_then_sleep, &at, &eager, &child) == 0);
+	ga_retain(child);
+	EXPECT(ga_group_exit(&g, 0) == -EIO && ga_now() == before);
+	EXPECT(ga_result(child, NULL) == -ECANCELED);
+	ga_release(child);
+	return 0;
+}
+
 CASE(a_child_without_a_stack_is_an_error_of_the_group)
 {
 	const struct ga_spawn_options huge = { .stack_bytes = 1u << 30 };
@@ -541,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_shield_in_the_body_keeps_a_childs_error_out),
 		cmocka_unit_test(a_shielded_group_finishes_although_its_task_is_cancelled),
 		cmocka_unit_test(a_child_that_fails_eagerly_aborts_the_group),
+		cmocka_unit_test(an_eager_child_that_aborts_the_group_is_cancelled_too),
 		cmocka_unit_test(a_child_without_a_stack_is_an_error_of_the_group),
 		cmocka_unit_test(another_task_or_thread_is_refused),
 		cmocka_unit_test(with_many_children_the_first_error_ends_all_of_them),

@@ -1,6 +1,11 @@
 /* Shield scopes, alone and among timeouts. */
 #include "async_check.h"
 #include "tap_main.h"
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const int nine = 9;
 
@@ -266,6 +271,46 @@ static void outside_of_a_task_there_is_no_shield(void **state GA_UNUSED)
 	assert_int_equal(ga_shield_enter(&shield, GA_NEVER), -EPERM);
 }
 
+static int end_inside_a_scope(const void *arg GA_UNUSED)
+{
+	static struct ga_timeout scope; /* static: compilers see through what is wrong here */
+
+	return ga_timeout_enter(&scope, GA_NEVER);
+}
+
+static int spawn_what_ends_inside(const void *arg GA_UNUSED)
+{
+	GA_AUTO ga_future *t = ga_spawn(end_inside_a_scope, NULL);
+
+	return ga_await(t);
+}
+
+static void a_task_that_ends_inside_a_scope_ends_the_program_by_name(void **state GA_UNUSED)
+{
+	char text[4096];
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		signal(SIGABRT, SIG_DFL); /* no sanitizer's, and no core */
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		_exit(ga_run(spawn_what_ends_inside, NULL) != 0);
+	}
+	close(fds[1]);
+	n = read(fds[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = 0;
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "end_inside_a_scope (tests/unit/test_async_shield.c:"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +328,7 @@ int main(void)
 		cmocka_unit_test(a_shield_can_be_moved),
 		cmocka_unit_test(leaving_another_tasks_scope_or_an_outer_one_first_is_refused),
 		cmocka_unit_test(outside_of_a_task_there_is_no_shield),
+		cmocka_unit_test(a_task_that_ends_inside_a_scope_ends_the_program_by_name),
 	};
 
 	return TAP_RUN(tests);
