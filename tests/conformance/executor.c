@@ -1,5 +1,7 @@
 /* to_thread, run_in_executor. */
 #include "conform.h"
+#include <gather/executor.h>
+#include <gather/local.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -218,5 +220,48 @@ CASE_REAL(bad_pool, "libgather", "executor: a pool that there isn't gives no fut
 	int good = 5;
 
 	HOLDS(ga_executor((enum ga_pool)7, return_it, &good) == NULL);
+	return 0;
+}
+
+static int zero, first;
+static const struct ga_local request = { "request", &zero };
+
+static int read_local(void *arg)
+{
+	*(void **)arg = ga_local_get(&request);
+	return 0;
+}
+
+CASE_REAL(locals, "asyncio-task#asyncio.to_thread",
+	  "executor: work sees the locals of the task that handed it in")
+{
+	void *seen = NULL;
+	GA_AUTO ga_future *f = NULL;
+
+	HOLDS(ga_local_set(&request, &first) == 0);
+	f = ga_executor(GA_POOL_IO, read_local, &seen);
+	HOLDS(ga_await(f) == 0);
+	HOLDS(seen == &first);
+	return 0;
+}
+
+CASE_REAL(overfull, "spec", "misuse: an executor that is full answers -EAGAIN at once, and works on")
+{
+	struct gate g = GATE;
+	ga_future *f[4];
+
+	HOLDS(ga_executor_limit(GA_POOL_IO, 1, 2) == 0);
+	f[0] = ga_executor(GA_POOL_IO, pass_gate, &g);
+	HOLDS(until(&g.begun, 1) == 0);
+	for (int i = 1; i < 4; i++)
+		f[i] = ga_executor(GA_POOL_IO, pass_gate, &g);
+	HOLDS(ga_done(f[3]) && ga_result(f[3], NULL) == -EAGAIN);
+	HOLDS(!ga_done(f[1]) && !ga_done(f[2]));
+	open_gate(&g);
+	HOLDS(ga_gather(f, 3, 0) == 0 && g.ended == 3);
+	ga_release_all(f, 4);
+	f[0] = ga_executor(GA_POOL_IO, pass_gate, &g);
+	HOLDS(ga_await(f[0]) == 0);
+	ga_release(f[0]);
 	return 0;
 }

@@ -105,7 +105,8 @@ static void look_outside(ga_future *f GA_UNUSED, void *arg GA_UNUSED)
 	set_in_callback = ga_local_set(&request, &second);
 }
 
-CASE(outside, "libgather", "local: outside of tasks gives its initial value, and setting is -EPERM")
+CASE(outside, "libgather",
+     "local: outside of tasks and their work gives its initial value, and setting is -EPERM")
 {
 	GA_AUTO ga_future *f = ga_future_new();
 

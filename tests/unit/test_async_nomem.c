@@ -317,7 +317,7 @@ PROGRAM(queues_and_locks, 5, .virtual_time = true)
 	if (r < 0)
 		return r;
 	t = ga_spawn(put_many, q);
-	while (got < MANY && (r = ga_queue_get(q, SOON, &item)) == 0)
+	while (got < MANY && ga_queue_get(q, SOON, &item) == 0)
 		got++;
 	EXPECT(got == MANY || memory.refused);
 	(void)ga_cancel(t);
