@@ -42,6 +42,18 @@ HTTP_CASE(each_failure_has_its_kind)
 	return 0;
 }
 
+HTTP_CASE(an_internationalised_host_is_written_by_its_a_label)
+{
+	EXPECT(FAILS(GA_HTTP_BAD_URL, -EINVAL, "xn--",
+		     .url = "http://b\xc3\xbc"
+			    "cher.example/"));
+	EXPECT(FAILS(GA_HTTP_BAD_URL, -EINVAL, "xn--", .url = "http://b%C3%BCcher.example/"));
+	EXPECT(FAILS(GA_HTTP_BAD_URL, -EINVAL, "xn--",
+		     .url = "http://\xe3\x80\x82"
+			    "com/")); /* a dot, to some */
+	return 0;
+}
+
 HTTP_CASE(malformed_urls_are_refused)
 {
 	static const char *const bad[] = {
@@ -323,6 +335,7 @@ int main(void)
 		cmocka_unit_test(a_body_beyond_the_limit_is_an_error_after_decompression_too),
 		cmocka_unit_test(each_failure_has_its_kind),
 		cmocka_unit_test(malformed_urls_are_refused),
+		cmocka_unit_test(an_internationalised_host_is_written_by_its_a_label),
 		cmocka_unit_test(what_could_smuggle_a_second_request_is_refused),
 		cmocka_unit_test(a_redirect_leads_to_http_only),
 		cmocka_unit_test(only_listed_addresses_are_called),
