@@ -7,6 +7,7 @@
  * transfer) holds another. Belongs to the loop of its thread; nothing here suspends. Aim: <= 128 bytes with its timer.
  */
 #pragma once
+#include "debugging.h"
 #include "loop.h"
 #include <gather/async.h>
 
@@ -58,7 +59,6 @@ static inline bool future_pending(const struct ga_future *f)
 }
 
 /* Whether it belongs to this thread's loop. If not, debug mode reports that `function`, which is public, was called. */
-bool debug_elsewhere(const char *function, const struct ga_future *f);
 static inline bool future_is_here(const struct ga_future *f, const char *function)
 {
 	return GA_LIKELY(f->loop == loop_current()) || debug_elsewhere(function, f);

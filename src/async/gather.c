@@ -34,9 +34,11 @@ int ga_gather(ga_future *const futures[], size_t count, unsigned flags)
 	if (flags & ~(GA_RETURN_EXCEPTIONS | GA_DETACH))
 		return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
-		if (debug_on() && futures[i])
+		if (!futures[i])
+			continue;
+		if (debug_on())
 			debug_read(futures[i]);
-		if (ga_done(futures[i]))
+		if (!future_pending(futures[i]))
 			continue;
 		if (!future_is_here(futures[i], "ga_gather"))
 			return -EPERM;

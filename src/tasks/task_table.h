@@ -50,6 +50,7 @@ struct task_row {
 	uint16_t site, kind; /* indices; 0: unknown, and not said */
 	uint8_t state;       /* enum task_state */
 	uint8_t target_is;   /* enum task_target */
+	uint16_t spare;      /* 0 */
 };
 _Static_assert(sizeof(struct task_row) == 56, "readers of this version know it so");
 
