@@ -37,8 +37,8 @@ void debug_read(const struct ga_future *f); /* somebody has its result */
 void debug_unread(const struct ga_future *f); /* who was told that it ended didn't look at the result */
 void debug_gone(const struct ga_future *f);   /* its last handle goes */
 void debug_forget(const struct ga_future *f); /* it never came to be */
-/* debug_elsewhere(), for a call on a thread that isn't the future's, is declared in future.h; a NULL there: a thread
- * without a loop. */
+/* `function` was called on a thread that isn't the future's (NULL: a thread without a loop). False. */
+bool debug_elsewhere(const char *function, const struct ga_future *f);
 
 /* Lines of a backtrace, by dladdr(3). */
 size_t debug_put_frames(char *to, size_t size, void *const frames[], int count);

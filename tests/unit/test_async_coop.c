@@ -130,6 +130,8 @@ static int read_what_is_buffered(const void *unused GA_UNUSED)
 	for (size_t i = 0; i < sizeof(text); i++)
 		EXPECT(ga_stream_read_exactly(b, &byte, 1, GA_NEVER) == 0);
 	EXPECT(turns >= 9 && turns <= 12);
+	ga_cancel(counter);
+	EXPECT(ga_await(counter) == 0);
 	ga_stream_close(a);
 	ga_stream_close(b);
 	return 0;
