@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/context/fiber.hpp>
 #include <boost/fiber/all.hpp>
+#include <boost/fiber/pooled_fixedsize_stack.hpp>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,13 +28,21 @@ static void switch_stacks(unsigned long count)
 		inside = std::move(inside).resume();
 }
 
+// Stacks of 64 KiB that are used again: the default ones are mapped and unmapped for each fiber.
+static fibers::pooled_fixedsize_stack &pool()
+{
+	static fibers::pooled_fixedsize_stack stacks(65536);
+
+	return stacks;
+}
+
 template <typename run_fn> static void together(unsigned long n, run_fn run)
 {
 	std::vector<fibers::fiber> all;
 
 	all.reserve(n);
 	for (unsigned long i = 0; i < n; i++)
-		all.emplace_back(run);
+		all.emplace_back(std::allocator_arg, pool(), run);
 	for (auto &fiber : all)
 		fiber.join();
 }
@@ -49,7 +58,7 @@ static void yield(unsigned long count)
 static void spawn(unsigned long count)
 {
 	while (count-- > 0)
-		fibers::fiber([] {}).join();
+		fibers::fiber(std::allocator_arg, pool(), [] {}).join();
 }
 
 static void gather(unsigned long count)
@@ -110,7 +119,13 @@ static void lock(unsigned long count)
 
 static void sleeps(unsigned long count)
 {
-	together(count, [] { boost::this_fiber::sleep_for(1s); });
+	std::vector<fibers::fiber> all;
+
+	all.reserve(count);
+	for (unsigned long i = 0; i < count; i++)
+		all.emplace_back([] { boost::this_fiber::sleep_for(1s); });
+	for (auto &fiber : all)
+		fiber.join();
 }
 
 int main(int argc, char **argv)
