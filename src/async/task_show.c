@@ -23,8 +23,9 @@ const char *task_site(const struct task *t)
 void task_waits(struct task *t, const char *kind, enum task_target is, uint32_t target)
 {
 	struct task_slab *s = slab_of(t);
+	size_t i = task_slab_recent(kind);
 
-	t->row.kind = s->last_kind == kind ? s->last_index : task_slab_kind(s, kind);
+	t->row.kind = s->recent[i].kind == kind ? s->recent[i].index : task_slab_kind(s, kind);
 	t->row.target_is = (uint8_t)is;
 	t->row.target = target;
 }

@@ -139,13 +139,14 @@ uint16_t task_slab_site_cold(struct task_slab *s, const char *name, const char *
 
 uint16_t task_slab_kind(struct task_slab *s, const char *kind)
 {
+	size_t at = task_slab_recent(kind);
 	uint32_t i = 1;
 
 	while (i < s->header->kind_count && s->kind_keys[i] != kind)
 		i++;
-	s->last_kind = kind;
-	s->last_index = (uint16_t)(i < s->header->kind_count ? i : find_kind(s, kind));
-	return s->last_index;
+	s->recent[at].kind = kind;
+	s->recent[at].index = (uint16_t)(i < s->header->kind_count ? i : find_kind(s, kind));
+	return s->recent[at].index;
 }
 
 uint32_t task_slab_detail(struct task_slab *s, const char *text)

@@ -32,6 +32,8 @@
 #define SLAB_HOT 64u
 #define SLAB_KIND_TASK 1u /* the index of the kind "task" */
 
+#define SLAB_RECENT_KINDS 8u
+
 struct task_slab {
 	struct table_header *header; /* at the start of the mapping */
 	struct table_kind *kinds;
@@ -39,8 +41,10 @@ struct task_slab {
 	uint64_t next_id;
 	const char *last_name, *last_place; /* of the site that was given last */
 	struct table_site *last_site;
-	const char *last_kind; /* the kind that was given last, */
-	uint16_t last_index;   /* and its index */
+	struct {
+		const char *kind;
+		uint16_t index;
+	} recent[SLAB_RECENT_KINDS]; /* kinds given lately, by their addresses */
 	uint16_t last_site_index;
 	uint16_t hot_count;
 	bool closed;
@@ -106,6 +110,11 @@ static inline uint16_t task_slab_site(struct task_slab *s, const char *name, con
 
 /* The same of a kind of wait that isn't the one its row has. */
 uint16_t task_slab_kind(struct task_slab *s, const char *kind);
+/* Where it is in slab.recent, if it is there. */
+static inline size_t task_slab_recent(const char *kind)
+{
+	return ((uintptr_t)kind >> 3) % SLAB_RECENT_KINDS;
+}
 
 /* A copy of a text that lasts until it is given back; 0: no room. */
 uint32_t task_slab_detail(struct task_slab *s, const char *text);

@@ -10,7 +10,7 @@ int waiters_wait(struct ga_waiters *queue, struct ga_waiter *w, const char *kind
 {
 	w->told = w->cancelled = false;
 	w->queue = queue;
-	if (deadline <= ga_now()) {
+	if (deadline != GA_NEVER && deadline <= ga_now()) {
 		int r = ga_sleep(0);
 
 		return r < 0 ? r : -ETIMEDOUT;
