@@ -66,12 +66,13 @@ int epoch_next(const char *state_dir, uint32_t *ret_epoch)
 		return -errno;
 	int r = read_epoch(dir, &epoch);
 
-	if (r == 0)
-		r = write_epoch(dir, epoch + 1);
-	if (r == -ENOSPC)
-		r = rewrite_epoch(dir, epoch + 1);
+	if (r == 0) {
+		r = write_epoch(dir, ++epoch);
+		if (r == -ENOSPC)
+			r = rewrite_epoch(dir, epoch);
+	}
 	close(dir);
 	if (r == 0)
-		*ret_epoch = epoch + 1;
+		*ret_epoch = epoch;
 	return r;
 }
