@@ -1,5 +1,5 @@
 /* Durable jobs: what is saved when, what waits for it, and how it comes back. */
-#include "engine_rig.h"
+#include "engine_save.h"
 
 static const struct submission fsynced = {
 	.job_class = CLASS_NET,

@@ -1,5 +1,5 @@
 /* Recovery: jobs come back from a store as they were. */
-#include "engine_rig.h"
+#include "engine_save.h"
 
 static const struct submission fsynced = {
 	.job_class = CLASS_NET,

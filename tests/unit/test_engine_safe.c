@@ -1,5 +1,5 @@
 /* What may be acknowledged to workers and shown to those who ask, while commits are on their way. */
-#include "engine_rig.h"
+#include "engine_save.h"
 #include <signal.h>
 
 static const struct submission fsynced = {
