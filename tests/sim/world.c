@@ -286,7 +286,7 @@ void world_open(struct world *w, uint64_t seed)
 	w->priorities = world_chance(w, 30) ? 100 : (int)world_below(w, 3);
 	w->durable = (unsigned)world_below(w, 5) * 25;
 	w->crashes = world_chance(w, 75) ? 100 : 0;
-	w->full = world_chance(w, 30) ? 10 : 0;
+	w->full = world_chance(w, 30) ? 30 : 0;
 	w->keys = world_chance(w, 70);
 	w->limits = world_chance(w, 60);
 	w->walls = world_chance(w, 60);
