@@ -52,7 +52,7 @@ static int open_all(struct sqlite *q)
 	if (r >= 0)
 		r = check_files(q, &fresh);
 	if (r >= 0)
-		r = fresh ? database_create(q) : log_settle(q);
+		r = fresh ? database_create(q) : files_settle(q);
 	if (r >= 0)
 		r = database_open(q);
 	return r < 0 ? r : store_settle(q);

@@ -1,7 +1,7 @@
 /*
- * What a start writes: the log anew, before it is read; and once all that was found is well, this boot, what the log has
- * into the database, both files synced, the mark. Where there is no room for that, the store is open all the same, and
- * it is done when there is.
+ * What a start writes: names and the log anew, before the log is read; once all that was found is well, this boot, what
+ * the log has into the database, both files synced, the mark. Where there is no room for that, the store is open all the
+ * same, and it is done when there is.
  */
 #include "clock.h"
 #include "failpoint.h"
@@ -36,7 +36,7 @@ static int log_write_anew(int fd, char *piece)
  * What a failed sync was to write may be in memory alone, clean in the eyes of every later sync, and look like all else:
  * copied from there into the database, it would leave that in pieces when the power goes and takes the log's page along.
  */
-int log_settle(struct sqlite *q)
+static int log_settle(struct sqlite *q)
 {
 	int fd = openat(q->directory, STORE_WAL, O_RDWR | O_CLOEXEC | O_NOFOLLOW), r;
 	char *piece;
@@ -49,6 +49,14 @@ int log_settle(struct sqlite *q)
 	free(piece);
 	close(fd);
 	return r < 0 ? sqlite_why(q, r, "%s: %s", STORE_WAL, strerror(-r)) : 0;
+}
+
+int files_settle(struct sqlite *q)
+{
+	/* The database's name may be as uncertain as the log: that of a log must not outlive it. */
+	int r = file_sync(q->directory);
+
+	return r < 0 ? sqlite_why(q, r, "the directory: %s", strerror(-r)) : log_settle(q);
 }
 
 /* ---- this boot ---- */

@@ -124,7 +124,7 @@ int check_schema(struct sqlite *q, uint32_t *ret_sum) GA_MUST_CHECK;
 int check_in_place(struct sqlite *q) GA_MUST_CHECK; /* that nobody took the files away */
 
 /* ---- what a start writes (sqlite_settle.c) ---- */
-int log_settle(struct sqlite *q) GA_MUST_CHECK; /* before the log is read */
+int files_settle(struct sqlite *q) GA_MUST_CHECK; /* before the log is read */
 /* All is well: 0 also if there was no room for some of it; `opened` tells. */
 int store_settle(struct sqlite *q) GA_MUST_CHECK;
 int settle_go_on(struct sqlite *q) GA_MUST_CHECK; /* -ENOSPC: try again later */
