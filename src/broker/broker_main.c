@@ -10,6 +10,7 @@
 #include "keep.h"
 #include "limit_form.h"
 #include "log.h"
+#include "lost.h"
 #include "random.h"
 #include "recover.h"
 #include "sacrifice.h"
@@ -417,7 +418,7 @@ static void obey(struct broker *b, const struct control_message *m)
 		begin_drain(b);
 		break;
 	case CONTROL_WORKER_STARTED:
-		dispatch_worker_started(b, m->slot, m->incarnation);
+		lost_replaced(b, m->slot, m->incarnation);
 		break;
 	case CONTROL_WORKER_RUNS:
 		worker_pids_note(b, m->slot, m->incarnation, m->status);
@@ -426,7 +427,7 @@ static void obey(struct broker *b, const struct control_message *m)
 		recover_known(b);
 		break;
 	case CONTROL_WORKER_LOST:
-		dispatch_worker_lost(b, m);
+		lost_begin(b, m);
 		break;
 	case CONTROL_RELOAD:
 		reload(b);

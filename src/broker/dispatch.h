@@ -11,6 +11,5 @@ void dispatch_actions(struct broker *b);
 void dispatch_job(struct broker *b, const struct job *job, struct span args, struct span inputs);
 /* Send a record to the worker in a slot; where that can't be, the worker starts anew. */
 void dispatch_tell(struct broker *b, uint32_t slot, const struct record *r);
-void dispatch_worker_started(struct broker *b, uint32_t slot, uint64_t incarnation);
-void dispatch_worker_lost(struct broker *b, const struct control_message *m);
+bool dispatch_has_joined(struct broker *b, struct peer_name worker); /* that incarnation has registered */
 void dispatch_drain(struct broker *b); /* tell all workers to finish */

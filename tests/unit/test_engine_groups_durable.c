@@ -385,9 +385,51 @@ static void what_contradicts_itself_is_not_restored(void **state)
 	rig_close(&rig);
 }
 
+static void a_kept_group_can_be_looked_at_alone(void **state)
+{
+	const uint64_t members[] = { htole64(11), htole64(12), htole64(13) };
+	struct group_submission submission = { .options = { .kind = GROUP_GATHER },
+					       .durability = DURABILITY_FSYNC,
+					       .count = 3 };
+	struct restored_group row = { .sequence = 10,
+				      .state = JOB_FAILED,
+				      .accepted_at = 5,
+				      .finished_at = 9,
+				      .members = { (const char *)members, sizeof(members) },
+				      .error_code = SPAN("oops"),
+				      .error_message = SPAN("it was so") };
+	char settled[] = "1f0s2c";
+	struct group *g = NULL;
+
+	(void)state;
+	row.settled = span_of(settled);
+	assert_int_equal(group_unpack(&submission, &row, &g), 0);
+	assert_int_equal(g->state, JOB_FAILED);
+	assert_int_equal(g->made, 3);
+	assert_int_equal(g->sequences[2], 13);
+	assert_int_equal(g->succeeded, 1);
+	assert_int_equal(g->failed, 1);
+	assert_int_equal(g->cancelled, 1);
+	assert_int_equal(g->outcomes[0], JOB_SUCCEEDED);
+	assert_int_equal(g->order[0], 1); /* as they ended */
+	assert_string_equal(g->error->code, "oops");
+	group_unpacked_free(g);
+
+	settled[4] = '1'; /* twice */
+	assert_int_equal(group_unpack(&submission, &row, &g), -EINVAL);
+	settled[4] = '3'; /* there is none such */
+	assert_int_equal(group_unpack(&submission, &row, &g), -EINVAL);
+	row.settled = (struct span){ 0 };
+	row.members.size--;
+	assert_int_equal(group_unpack(&submission, &row, &g), -EINVAL);
+	submission.count = GROUP_MEMBERS_MAX + 1;
+	assert_int_equal(group_unpack(&submission, &row, &g), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_kept_group_can_be_looked_at_alone),
 		cmocka_unit_test(a_group_and_its_members_are_one_batch_and_its_end_too),
 		cmocka_unit_test(an_empty_durable_group_is_saved_and_told_after_it),
 		cmocka_unit_test(a_refused_member_refuses_the_group),
