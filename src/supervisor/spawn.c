@@ -63,6 +63,8 @@ char **spawn_environment(char *const all[])
 		"MALLOC_",
 		"CMOCKA_",
 		"LD_PRELOAD=",
+		"GATHER_DEBUG=",
+		"GATHER_TASKS=",
 		"GATHER_TEST_",
 		"GATHER_FAILPOINT=",
 	};
