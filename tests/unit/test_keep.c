@@ -91,9 +91,7 @@ static void wait_for_store(struct broker *b)
 
 static struct job *submit(struct broker *b, const char *key, int expected)
 {
-	struct submission s = { .durability = DURABILITY_FSYNC,
-				      .key = span_of(key),
-				      .detached = true };
+	struct submission s = { .durability = DURABILITY_FSYNC, .key = span_of(key), .detached = true };
 	struct job *job;
 
 	assert_int_equal(engine_submit(b->engine, &s, &job), expected);
