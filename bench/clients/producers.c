@@ -51,7 +51,7 @@ static int run(const char *socket, const char *options, long count, int producer
 
 		for (int i = 0; i < ready; i++) {
 			ga_client *client = events[i].data.ptr;
-			struct ga_event event;
+			struct ga_client_event event;
 			int got = ga_client_next(client, 0, &event);
 
 			check(got, "next");

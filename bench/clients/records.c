@@ -25,7 +25,7 @@ static void submit(ga_client *client, const char *type, const char *args, const 
 
 static void take_result(ga_client *client, struct figures *f)
 {
-	struct ga_event event;
+	struct ga_client_event event;
 	int result = ga_client_next(client, GA_CLIENT_FOREVER, &event);
 
 	if (result < 0)

@@ -57,7 +57,7 @@ struct ga_bytes {
 	size_t size;
 };
 
-struct ga_event {
+struct ga_client_event {
 	enum ga_event_kind kind;
 	uint64_t tag;
 	char id[37];                          /* of the job: text of a UUID; "" if refused */
@@ -71,7 +71,8 @@ struct ga_event {
 	struct ga_bytes meta, body;           /* finished: JSON object as text, and raw bytes */
 };
 /* The next event: 1 (spans are valid until the next call on this client), or 0 at the deadline. Flushes first. */
-GA_API int ga_client_next(ga_client *client, int64_t deadline, struct ga_event *ret_event) GA_MUST_CHECK;
+GA_API int ga_client_next(ga_client *client, int64_t deadline,
+			  struct ga_client_event *ret_event) GA_MUST_CHECK;
 
 /* ---- every other verb ---- */
 struct ga_response {

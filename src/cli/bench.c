@@ -75,7 +75,7 @@ static int hand_over(struct bench *b)
 	return result;
 }
 
-static void take(struct bench *b, const struct ga_event *e)
+static void take(struct bench *b, const struct ga_client_event *e)
 {
 	uint32_t place = (uint32_t)e->tag - 1;
 
@@ -92,7 +92,7 @@ static void take(struct bench *b, const struct ga_event *e)
 
 static int measure(struct bench *b)
 {
-	struct ga_event e = { 0 };
+	struct ga_client_event e = { 0 };
 
 	while (b->ended < b->jobs) {
 		int result = hand_over(b);

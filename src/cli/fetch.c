@@ -73,7 +73,7 @@ static const char *build(void *arg, const char *label, size_t size, struct job_t
 
 static void put_object(const struct outcome *o, struct strbuf *out)
 {
-	const struct ga_event *e = o->event;
+	const struct ga_client_event *e = o->event;
 	int64_t status;
 
 	sb_text(out, "{\"index\":");
@@ -98,7 +98,7 @@ static void put_object(const struct outcome *o, struct strbuf *out)
 /* "200  1024 B  52 ms  URL" */
 static void put_line(const struct fetch *f, const struct outcome *o, struct strbuf *out)
 {
-	const struct ga_event *e = o->event;
+	const struct ga_client_event *e = o->event;
 	int64_t status = 0;
 	bool known = meta_integer(e->meta, "status", &status);
 

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool event_ok(const struct ga_event *e)
+bool event_ok(const struct ga_client_event *e)
 {
 	return e->kind == GA_EVENT_ACCEPTED ||
 	       (e->kind == GA_EVENT_FINISHED && e->state == GA_SUCCEEDED);
 }
 
-const char *state_name(const struct ga_event *e)
+const char *state_name(const struct ga_client_event *e)
 {
 	if (e->kind == GA_EVENT_REFUSED)
 		return "refused";
@@ -29,7 +29,7 @@ static bool is(struct ga_bytes bytes, const char *text)
 	return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
 }
 
-void put_reason(struct strbuf *out, const struct ga_event *e)
+void put_reason(struct strbuf *out, const struct ga_client_event *e)
 {
 	if (e->field.size && !memmem(e->message.data, e->message.size, e->field.data, e->field.size)) {
 		sb_head(out, e->field.data, e->field.size, UINT64_MAX);
@@ -44,7 +44,7 @@ void put_reason(struct strbuf *out, const struct ga_event *e)
 		sb_text(out, state_name(e));
 }
 
-void event_kind(const struct ga_event *e, char kind[64])
+void event_kind(const struct ga_client_event *e, char kind[64])
 {
 	int64_t status;
 
@@ -57,7 +57,7 @@ void event_kind(const struct ga_event *e, char kind[64])
 		snprintf(kind, 64, "%s", state_name(e));
 }
 
-int event_status(const struct ga_event *e)
+int event_status(const struct ga_client_event *e)
 {
 	if (event_ok(e))
 		return STATUS_OK;
@@ -115,7 +115,7 @@ bool meta_integer(struct ga_bytes meta, const char *key, int64_t *ret_value)
 	return false;
 }
 
-void put_outcome(struct strbuf *out, const struct ga_event *e)
+void put_outcome(struct strbuf *out, const struct ga_client_event *e)
 {
 	if (e->id[0]) {
 		sb_text(out, ",\"id\":\"");
@@ -155,7 +155,7 @@ void put_meta(struct strbuf *out, struct ga_bytes meta)
 		sb_text(out, "{}");
 }
 
-void put_error(struct strbuf *out, const struct ga_event *e)
+void put_error(struct strbuf *out, const struct ga_client_event *e)
 {
 	if (event_ok(e)) {
 		sb_text(out, ",\"error\":null");

@@ -81,7 +81,7 @@ static int submit(struct context *x, const struct arguments *a)
 	return status;
 }
 
-static void put_event(struct context *x, const struct ga_event *e)
+static void put_event(struct context *x, const struct ga_client_event *e)
 {
 	struct strbuf *out = output();
 
@@ -100,7 +100,7 @@ static void put_event(struct context *x, const struct ga_event *e)
 	}
 }
 
-static void say_reason(const struct ga_event *e)
+static void say_reason(const struct ga_client_event *e)
 {
 	struct strbuf reason = { 0 };
 
@@ -136,7 +136,7 @@ static int wait_for_result(struct context *x, struct watch *w)
 	int status = STATUS_OK;
 
 	for (;;) {
-		struct ga_event e;
+		struct ga_client_event e;
 		int result = ga_client_next(x->client, w->deadline, &e);
 
 		if (result == 0 || result == -EINTR) {

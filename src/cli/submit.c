@@ -27,7 +27,7 @@ struct submit {
 	char error[240];
 };
 
-static void put_accepted(const struct context *x, const struct ga_event *e, struct strbuf *out)
+static void put_accepted(const struct context *x, const struct ga_client_event *e, struct strbuf *out)
 {
 	if (x->format == FORMAT_JSON || x->format == FORMAT_JSONL) {
 		sb_printf(out, "{\"id\":\"%s\",\"durability\":\"%s\"}", e->id, e->durability);
@@ -39,7 +39,7 @@ static void put_accepted(const struct context *x, const struct ga_event *e, stru
 
 /* ---- one job ---- */
 
-static int say_refused(const struct ga_event *e)
+static int say_refused(const struct ga_client_event *e)
 {
 	struct strbuf reason = { 0 };
 
@@ -51,7 +51,7 @@ static int say_refused(const struct ga_event *e)
 
 static int hand_over(struct context *x, const struct ga_submission *s)
 {
-	struct ga_event e;
+	struct ga_client_event e;
 	int result, status = session_open(x);
 
 	if (status != STATUS_OK)
@@ -159,7 +159,7 @@ static const char *build(void *arg, const char *label, size_t size, struct job_t
 static void render(void *arg, const struct outcome *o, struct strbuf *out, struct strbuf *err)
 {
 	struct submit *s = arg;
-	const struct ga_event *e = o->event;
+	const struct ga_client_event *e = o->event;
 	bool json = s->x->format == FORMAT_JSON || s->x->format == FORMAT_JSONL;
 
 	if (event_ok(e)) {

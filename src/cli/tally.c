@@ -34,7 +34,7 @@ static void count_kind(struct tally *t, const char *kind)
 	t->kinds[i].count++;
 }
 
-void tally_add(struct tally *t, const struct ga_event *e, int64_t took_ns)
+void tally_add(struct tally *t, const struct ga_client_event *e, int64_t took_ns)
 {
 	char kind[64];
 

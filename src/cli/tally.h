@@ -23,7 +23,7 @@ struct tally {
 };
 
 void tally_start(struct tally *t, uint64_t total);
-void tally_add(struct tally *t, const struct ga_event *e, int64_t took_ns);
+void tally_add(struct tally *t, const struct ga_client_event *e, int64_t took_ns);
 /* Draw the progress line if a tenth of a second has passed since the last time. */
 void tally_progress(struct tally *t, int64_t now);
 /* "10000 done  9981 ok  19 failed (12 timeout, 7 http 503)  51 s  p50 482 ms  p99 1.2 s" */

@@ -47,9 +47,9 @@ struct run {
 };
 
 static bool refill(struct run *r);
-static int wait_for_event(struct run *r, struct ga_event *ret_event);
-static void take_event(struct run *r, const struct ga_event *e);
-static void settle(struct run *r, struct slot *slot, const struct ga_event *e);
+static int wait_for_event(struct run *r, struct ga_client_event *ret_event);
+static void take_event(struct run *r, const struct ga_client_event *e);
+static void settle(struct run *r, struct slot *slot, const struct ga_client_event *e);
 static void stop(struct run *r);
 
 static void run_done(struct run *r)
@@ -87,7 +87,7 @@ int window_run(struct context *x, struct window *w)
 
 	if (run_init(&r, x, w)) {
 		while (r.status == STATUS_OK && !output_failed() && refill(&r)) {
-			struct ga_event event;
+			struct ga_client_event event;
 			int got = wait_for_event(&r, &event);
 
 			if (got == 1)
@@ -135,10 +135,10 @@ static int hand_over(struct run *r, struct slot *slot)
 /* The job can't be handed over: it ends here, as if it had been refused. */
 static void refuse_here(struct run *r, struct slot *slot, const char *code, const char *why)
 {
-	const struct ga_event e = { .kind = GA_EVENT_REFUSED,
-				    .status = 422,
-				    .code = { code, strlen(code) },
-				    .message = { why, strlen(why) } };
+	const struct ga_client_event e = { .kind = GA_EVENT_REFUSED,
+					   .status = 422,
+					   .code = { code, strlen(code) },
+					   .message = { why, strlen(why) } };
 
 	settle(r, slot, &e);
 }
@@ -282,7 +282,7 @@ static int wait_for_either(struct run *r)
 	return 0;
 }
 
-static int wait_for_event(struct run *r, struct ga_event *ret_event)
+static int wait_for_event(struct run *r, struct ga_client_event *ret_event)
 {
 	ga_client *client = r->x->client;
 	int64_t until;
@@ -309,7 +309,7 @@ static int wait_for_event(struct run *r, struct ga_event *ret_event)
 	return ga_client_next(client, until, ret_event);
 }
 
-static void take_event(struct run *r, const struct ga_event *e)
+static void take_event(struct run *r, const struct ga_client_event *e)
 {
 	struct slot *slot = e->tag > 0 && e->tag <= r->w->jobs ? &r->slots[e->tag - 1] : NULL;
 	int64_t pause = (int64_t)e->retry_after_ms * 1000000;
@@ -325,7 +325,8 @@ static void take_event(struct run *r, const struct ga_event *e)
 	settle(r, slot, e);
 }
 
-static void log_outcome(struct run *r, const struct slot *slot, const struct ga_event *e, int64_t took_ns)
+static void log_outcome(struct run *r, const struct slot *slot, const struct ga_client_event *e,
+			int64_t took_ns)
 {
 	struct strbuf command = { 0 };
 
@@ -391,7 +392,7 @@ static void show_in_order(struct run *r, const struct slot *slot, const struct o
 }
 
 /* The job has ended: count it, log it, show it, free its slot. */
-static void settle(struct run *r, struct slot *slot, const struct ga_event *e)
+static void settle(struct run *r, struct slot *slot, const struct ga_client_event *e)
 {
 	const struct outcome o = {
 		.seq = slot->seq, .label = slot->label, .label_size = slot->label_size, .event = e

@@ -22,7 +22,7 @@ struct outcome {
 	uint64_t seq; /* place in the input, from 1 */
 	const char *label;
 	size_t label_size;
-	const struct ga_event *event;
+	const struct ga_client_event *event;
 };
 
 struct window {

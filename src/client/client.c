@@ -26,7 +26,7 @@ struct ga_client {
 
 static int next_record(struct ga_client *c, struct record *ret_record);
 static int next_kept(struct ga_client *c, struct record *ret_record);
-static bool event_of(const struct record *record, struct ga_event *ret_event);
+static bool event_of(const struct record *record, struct ga_client_event *ret_event);
 static int find_response(struct ga_client *c, struct ga_response *ret_response);
 static void let_go(struct ga_client *c);
 
@@ -112,7 +112,7 @@ int ga_client_flush(ga_client *client, int64_t deadline)
 	return transport_flush(&client->transport, deadline);
 }
 
-int ga_client_next(ga_client *client, int64_t deadline, struct ga_event *ret_event)
+int ga_client_next(ga_client *client, int64_t deadline, struct ga_client_event *ret_event)
 {
 	let_go(client);
 	for (;;) {
@@ -246,7 +246,7 @@ static const char *durability_name(enum job_durability durability)
 	return (size_t)durability < ARRAY_SIZE(names) ? names[durability] : "?";
 }
 
-static void finished_event(const struct record_finished *f, struct ga_event *e)
+static void finished_event(const struct record_finished *f, struct ga_client_event *e)
 {
 	uuid_format(&f->id, e->id);
 	e->kind = GA_EVENT_FINISHED;
@@ -259,7 +259,7 @@ static void finished_event(const struct record_finished *f, struct ga_event *e)
 	e->body = bytes_of(f->body);
 }
 
-static void refused_event(const struct record_refused *r, struct ga_event *e)
+static void refused_event(const struct record_refused *r, struct ga_client_event *e)
 {
 	e->kind = GA_EVENT_REFUSED;
 	e->status = r->status;
@@ -270,9 +270,9 @@ static void refused_event(const struct record_refused *r, struct ga_event *e)
 }
 
 /* False: a record that is no event. Kinds that this library doesn't know are skipped: they don't change the version. */
-static bool event_of(const struct record *record, struct ga_event *ret_event)
+static bool event_of(const struct record *record, struct ga_client_event *ret_event)
 {
-	struct ga_event event = { .tag = record->ref };
+	struct ga_client_event event = { .tag = record->ref };
 
 	switch (record->kind) {
 	case RECORD_FINISHED:

@@ -225,7 +225,7 @@ static int repeat_some(struct produce *p, uint64_t number)
 	return submit(p, number, number | REPEATED);
 }
 
-static int on_promise(struct produce *p, const struct ga_event *e)
+static int on_promise(struct produce *p, const struct ga_client_event *e)
 {
 	uint64_t number = e->tag & ~REPEATED;
 
@@ -237,13 +237,13 @@ static int on_promise(struct produce *p, const struct ga_event *e)
 	return repeat_some(p, number);
 }
 
-static bool code_is(const struct ga_event *e, const char *code)
+static bool code_is(const struct ga_client_event *e, const char *code)
 {
 	return e->code.size == strlen(code) && memcmp(e->code.data, code, e->code.size) == 0;
 }
 
 /* "Not now" is an answer like another; one that leaves the outcome open is as good as none. */
-static void on_refusal(struct produce *p, const struct ga_event *e)
+static void on_refusal(struct produce *p, const struct ga_client_event *e)
 {
 	uint64_t number = e->tag & ~REPEATED;
 	bool not_now = e->status == 429 || code_is(e, "store_full");
@@ -264,7 +264,7 @@ static void on_refusal(struct produce *p, const struct ga_event *e)
 		settle(p, number);
 }
 
-static int on_event(struct produce *p, const struct ga_event *e)
+static int on_event(struct produce *p, const struct ga_client_event *e)
 {
 	switch (e->kind) {
 	case GA_EVENT_ACCEPTED:
@@ -286,7 +286,7 @@ static int on_event(struct produce *p, const struct ga_event *e)
 static int turn(struct produce *p)
 {
 	int64_t end = clock_monotonic() + TURN_NS;
-	struct ga_event event;
+	struct ga_client_event event;
 	int r = submit_more(p);
 
 	while (r == 0) {

@@ -273,17 +273,17 @@ static void what_is_no_log_is_refused(void **state)
 
 static void add_failure(struct tally *t, const char *code, const char *meta)
 {
-	const struct ga_event e = { .kind = GA_EVENT_FINISHED,
-				    .state = GA_FAILED,
-				    .code = { code, strlen(code) },
-				    .meta = { meta, strlen(meta) } };
+	const struct ga_client_event e = { .kind = GA_EVENT_FINISHED,
+					   .state = GA_FAILED,
+					   .code = { code, strlen(code) },
+					   .meta = { meta, strlen(meta) } };
 
 	tally_add(t, &e, 1000000);
 }
 
 static void the_summary_counts_by_kind(void **state)
 {
-	const struct ga_event ok = { .kind = GA_EVENT_FINISHED, .state = GA_SUCCEEDED };
+	const struct ga_client_event ok = { .kind = GA_EVENT_FINISHED, .state = GA_SUCCEEDED };
 	struct strbuf out = { 0 };
 	struct tally t;
 
@@ -309,8 +309,8 @@ static void the_summary_counts_by_kind(void **state)
 
 static void the_summary_of_a_hundred_has_their_median_and_p99(void **state)
 {
-	const struct ga_event ok = { .kind = GA_EVENT_FINISHED, .state = GA_SUCCEEDED };
-	const struct ga_event refused = { .kind = GA_EVENT_REFUSED, .status = 422 };
+	const struct ga_client_event ok = { .kind = GA_EVENT_FINISHED, .state = GA_SUCCEEDED };
+	const struct ga_client_event refused = { .kind = GA_EVENT_REFUSED, .status = 422 };
 	struct strbuf out = { 0 };
 	struct tally t;
 

@@ -143,7 +143,7 @@ static void a_submission_travels_as_given(void **state)
 static void waiting_sends_what_is_buffered(void **state)
 {
 	struct peer *p = *state;
-	struct ga_event e;
+	struct ga_client_event e;
 
 	assert_int_equal(ga_client_cancel(p->client, 42), 0);
 	assert_int_equal(ga_client_next(p->client, 0, &e), 0);
@@ -154,7 +154,7 @@ static void a_finished_job_comes_as_an_event(void **state)
 {
 	struct peer *p = *state;
 	struct record r = finished(9, JOB_SUCCEEDED, "hello");
-	struct ga_event e;
+	struct ga_client_event e;
 
 	send_record(p, &r);
 	assert_int_equal(ga_client_next(p->client, GA_CLIENT_FOREVER, &e), 1);
@@ -182,7 +182,7 @@ static void acceptance_and_refusal_come_as_events(void **state)
 						     .code = SPAN("busy"),
 						     .field = SPAN("queue"),
 						     .message = SPAN("The queue is full.") } };
-	struct ga_event e;
+	struct ga_client_event e;
 
 	send_record(p, &accepted);
 	send_record(p, &refused);
@@ -205,7 +205,7 @@ static void a_record_in_pieces_is_one_event(void **state)
 	struct peer *p = *state;
 	struct record r = finished(3, JOB_FAILED, "piecewise");
 	struct buf b = BUF_INIT;
-	struct ga_event e;
+	struct ga_client_event e;
 
 	assert_int_equal(record_put(&b, &r), 0);
 	for (size_t i = 0; i + 1 < buf_size(&b); i++) {
@@ -231,7 +231,7 @@ static void a_request_keeps_the_events_that_overtake_its_answer(void **state)
 						     .content_type = SPAN("application/json"),
 						     .body = SPAN("{}") } };
 	struct ga_response response;
-	struct ga_event e;
+	struct ga_client_event e;
 	struct record r;
 
 	send_record(p, &first);
@@ -266,7 +266,7 @@ static void the_late_answer_to_an_abandoned_request_is_dropped(void **state)
 				 .response = { .status = 200, .body = SPAN("late") } };
 	struct record event = finished(5, JOB_SUCCEEDED, "");
 	struct ga_response response;
-	struct ga_event e;
+	struct ga_client_event e;
 
 	assert_int_equal(ga_client_request(p->client, "GET", "/a", NULL, 0,
 					   ga_client_now() + NSEC_PER_MSEC, &response),
@@ -290,7 +290,7 @@ static void what_was_said_before_hanging_up_is_delivered(void **state)
 	struct peer *p = *state;
 	struct record r = finished(1, JOB_SUCCEEDED, "last words");
 	const struct ga_submission s = { .type = "noop" };
-	struct ga_event e;
+	struct ga_client_event e;
 
 	send_record(p, &r);
 	close(p->fd);
@@ -307,7 +307,7 @@ static void what_was_said_before_hanging_up_is_delivered(void **state)
 static void another_protocol_is_told_apart(void **state)
 {
 	struct peer *p = *state;
-	struct ga_event e;
+	struct ga_client_event e;
 	struct ga_response response;
 
 	send_raw(p, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
@@ -320,7 +320,7 @@ static void a_full_house_is_told_apart(void **state)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\n\r\n";
 	struct peer *p = *state;
-	struct ga_event e;
+	struct ga_client_event e;
 	struct ga_response response;
 
 	send_raw(p, full, sizeof(full) - 1);
@@ -351,7 +351,7 @@ static void a_flush_reads_what_stands_in_the_way(void **state)
 	size_t answered = 0;
 	struct buf answers = BUF_INIT;
 	struct record r;
-	struct ga_event e;
+	struct ga_client_event e;
 
 	memset(args, ' ', sizeof(args) - 1);
 	r = finished(1, JOB_SUCCEEDED, args);
@@ -380,7 +380,7 @@ static void a_flush_reads_what_stands_in_the_way(void **state)
 static void a_deadline_is_kept_both_short_and_long(void **state)
 {
 	struct peer *p = *state;
-	struct ga_event e;
+	struct ga_client_event e;
 
 	for (int64_t ms = 1; ms <= 256; ms += 255) {
 		int64_t start = ga_client_now();
@@ -403,7 +403,7 @@ static void a_signal_ends_the_wait(void **state)
 					.it_interval = { .tv_usec = 1000 } },
 			       never = { .it_value = { 0 } };
 	struct record r = finished(1, JOB_SUCCEEDED, "");
-	struct ga_event e;
+	struct ga_client_event e;
 
 	sigaction(SIGALRM, &handler, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
