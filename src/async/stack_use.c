@@ -8,7 +8,6 @@
 #include "debugging.h"
 #include "task.h"
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,11 +21,7 @@
 #define PAGES_MAX (STACK_MAX_BYTES / 4096u)
 #define PAGE_IS_THERE (UINT64_C(3) << 62) /* in memory, or swapped out */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int pagemap = -1;
-static size_t page;
-
-static void open_pagemap(void);
+static bool read_pagemap(const struct stack *stack, uint64_t there[PAGES_MAX], size_t page);
 static size_t used_bytes(const struct stack *stack);
 static const char *lowest_word(const char *from, const char *end);
 
@@ -35,8 +30,7 @@ void stack_use_begin(struct task *t)
 	const struct stack *stack = &t->fiber->stack;
 	char *sp = t->fiber->context.sp, *floor;
 
-	(void)pthread_once(&once, open_pagemap);
-	floor = (char *)((uintptr_t)sp & ~(page - 1));
+	floor = (char *)((uintptr_t)sp & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1));
 	(void)madvise(stack->base, (size_t)(floor - stack->base), MADV_DONTNEED);
 	memset(floor, 0, (size_t)(sp - floor));
 }
@@ -44,7 +38,7 @@ void stack_use_begin(struct task *t)
 void stack_use_note(struct runtime *rt, const struct task *t)
 {
 	struct table_site *site = &rt->slab->sites[t->row.site];
-	size_t used = pagemap >= 0 ? used_bytes(&t->fiber->stack) : 0;
+	size_t used = used_bytes(&t->fiber->stack);
 
 	if (used > site->used_bytes)
 		site->used_bytes = (uint32_t)used;
@@ -81,25 +75,32 @@ size_t ga_site_uses(struct ga_site_use ret_uses[], size_t max)
 	return count;
 }
 
-static void open_pagemap(void)
-{
-	page = (size_t)sysconf(_SC_PAGESIZE);
-	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-}
-
+/* 0: it can't be known. */
 static size_t used_bytes(const struct stack *stack)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = stack->size / page, first = 0;
 	uint64_t there[PAGES_MAX];
-	size_t pages = stack->size / page, first = 0;
-	ssize_t size = pread(pagemap, there, pages * sizeof(*there),
-			     (off_t)((uintptr_t)stack->base / page * sizeof(*there)));
 
-	if (size != (ssize_t)(pages * sizeof(*there)))
+	if (!read_pagemap(stack, there, page))
 		return 0;
 	while (first < pages && !(there[first] & PAGE_IS_THERE))
 		first++;
 	return (size_t)(stack->base + stack->size -
 			lowest_word(stack->base + first * page, stack->base + stack->size));
+}
+
+/* Opened each time: it is of the process that opened it, and a descriptor that stays would show. */
+static bool read_pagemap(const struct stack *stack, uint64_t there[PAGES_MAX], size_t page)
+{
+	size_t size = stack->size / page * sizeof(*there);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	got = pread(fd, there, size, (off_t)((uintptr_t)stack->base / page * sizeof(*there)));
+	close(fd);
+	return got == (ssize_t)size;
 }
 
 /* Frames of functions that have returned are poisoned, and undefined to valgrind. */
