@@ -51,20 +51,6 @@ static const struct column stack_columns[] = {
 	{ 0 },
 };
 
-void ps_put_time(struct strbuf *out, int64_t ns)
-{
-	long long s = ns / NSEC;
-
-	if (s < 60)
-		sb_printf(out, "%lld.%llds", s, (long long)(ns % NSEC / (NSEC / 10)));
-	else if (s < 3600)
-		sb_printf(out, "%lldm%02llds", s / 60, s % 60);
-	else if (s < 86400)
-		sb_printf(out, "%lldh%02lldm", s / 3600, s / 60 % 60);
-	else
-		sb_printf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
-}
-
 static void list_add(struct ps_list *list, const struct ga_task_info *info, pid_t pid, int worker)
 {
 	struct ps_task *task;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define INDENT_MAX 40
+#define NSEC INT64_C(1000000000)
 
 struct edge {
 	size_t parent, child;
@@ -26,6 +27,20 @@ struct tree {
 	bool *drawn, *open, *has_parent;
 	struct level *path;
 };
+
+void ps_put_time(struct strbuf *out, int64_t ns)
+{
+	long long s = ns / NSEC;
+
+	if (s < 60)
+		sb_printf(out, "%lld.%llds", s, (long long)(ns % NSEC / (NSEC / 10)));
+	else if (s < 3600)
+		sb_printf(out, "%lldm%02llds", s / 60, s % 60);
+	else if (s < 86400)
+		sb_printf(out, "%lldh%02lldm", s / 3600, s / 60 % 60);
+	else
+		sb_printf(out, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+}
 
 static void *reserve(size_t count, size_t size)
 {

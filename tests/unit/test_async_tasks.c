@@ -3,8 +3,11 @@
 #include "tap_main.h"
 #include "task_reader.h"
 #include "task_slab.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gather/http.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -169,6 +172,29 @@ CASE(the_kind_of_a_future_is_told)
 	EXPECT(ga_resolve(plain, 0, NULL) == 0);
 	EXPECT(look("await_it", &seen) && seen.state == GA_TASK_READY);
 	return ga_await(task);
+}
+
+CASE(who_is_called_by_http_is_told)
+{
+	struct sockaddr_in where = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(where);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* it listens, and never answers */
+	GA_AUTO ga_future *answer = NULL;
+	GA_AUTO ga_future *task = NULL;
+	struct seen seen;
+	char url[64];
+
+	EXPECT(bind(fd, (const struct sockaddr *)&where, sizeof(where)) == 0 && listen(fd, 1) == 0);
+	EXPECT(getsockname(fd, (struct sockaddr *)&where, &size) == 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", ntohs(where.sin_port));
+	answer = ga_http_get(url);
+	task = ga_spawn(await_it, answer);
+	EXPECT(one_turn() == 0);
+	EXPECT(look("await_it", &seen) && strcmp(seen.waits_for, "http 127.0.0.1") == 0);
+	ga_cancel(task);
+	EXPECT(ga_await(task) == -ECANCELED);
+	close(fd);
+	return 0;
 }
 
 CASE(a_cancelled_task_shows_its_requests)
@@ -486,6 +512,7 @@ int main(void)
 		cmocka_unit_test(who_awaits_whom_is_seen_while_it_does),
 		cmocka_unit_test(an_edge_ends_with_its_wait),
 		cmocka_unit_test(the_kind_of_a_future_is_told),
+		cmocka_unit_test(who_is_called_by_http_is_told),
 		cmocka_unit_test(a_cancelled_task_shows_its_requests),
 		cmocka_unit_test(a_name_at_the_address_of_another_is_told_apart),
 		cmocka_unit_test(long_names_are_cut_and_of_long_places_the_end_stays),
