@@ -279,7 +279,8 @@ static void chunk_drop(struct task_slab *s, struct slab_chunk *c)
 static void slab_free(struct task_slab *s)
 {
 	if (s->header) {
-		SLAB_UNPOISON(s->header, s->size);
+		SLAB_UNPOISON(s->header,
+			      TABLE_CHUNKS_AT + (size_t)s->header->chunk_count * TABLE_CHUNK_BYTES);
 		munmap(s->header, s->size);
 	}
 	if (s->fd >= 0)
