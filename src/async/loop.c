@@ -27,7 +27,7 @@ struct loop {
 	struct loop_options options;
 	int64_t armed; /* when the timerfd will fire, or TIME_NEVER */
 	struct heap timers;
-	struct list calls, hooks;
+	struct list calls, hooks, watches;
 	_Atomic(struct loop_call *) foreign; /* calls from other threads, newest first, linked by node.next */
 	struct event *timer_event, *wake_event;
 	struct event **spare_events; /* memory of stopped watches, for the next ones */
@@ -59,6 +59,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static void watch_quieten(struct io_watch *w);
 static struct event *event_take(struct loop *l);
 static void event_give(struct loop *l, struct event *event);
+static void let_go(struct loop *l);
 
 int loop_new(const struct loop_options *options, struct loop **ret_loop)
 {
@@ -74,6 +75,7 @@ int loop_new(const struct loop_options *options, struct loop **ret_loop)
 	heap_init(&l->timers);
 	list_init(&l->calls);
 	list_init(&l->hooks);
+	list_init(&l->watches);
 	r = loop_setup(l);
 	if (r < 0) {
 		loop_free(l);
@@ -93,6 +95,7 @@ void loop_free(struct loop *l)
 	assert(!l->running);
 	if (l->object_done)
 		l->object_done(l->head.object);
+	let_go(l);
 	if (l->timer_event)
 		event_free(l->timer_event);
 	if (l->wake_event)
@@ -155,6 +158,7 @@ int io_watch_start(struct loop *l, struct io_watch *w, int fd, unsigned events, 
 	*w = (struct io_watch){ .loop = l, .fn = fn, .arg = arg, .fd = fd, .event = event_take(l) };
 	if (!w->event)
 		return -ENOMEM;
+	list_push_back(&l->watches, &w->node);
 	r = io_watch_change(w, events);
 	if (r < 0)
 		io_watch_stop(w);
@@ -188,6 +192,7 @@ void io_watch_stop(struct io_watch *w)
 	watch_quieten(w);
 	event_give(w->loop, w->event);
 	w->event = NULL;
+	list_remove(&w->node);
 }
 
 void loop_timer_init(struct loop_timer *t, timer_fn fn, void *arg)
@@ -502,4 +507,18 @@ static struct event *event_take(struct loop *l)
 static void event_give(struct loop *l, struct event *event)
 {
 	l->spare_events[l->spare_count++] = event;
+}
+
+/* What is still started may be stopped later, when there is no loop any more: futures and streams outlive it. */
+static void let_go(struct loop *l)
+{
+	while (!list_empty(&l->watches)) {
+		struct io_watch *w = LIST_ENTRY(l->watches.next, struct io_watch, node);
+
+		io_watch_stop(w);
+		w->loop = NULL;
+	}
+	for (uint32_t i = 0; i < l->timers.used; i++)
+		l->timers.slots[i].node->place = 0;
+	l->timers.used = 0;
 }

@@ -33,7 +33,9 @@ struct loop_options {
 
 int loop_new(const struct loop_options *options,
 	     struct loop **ret_loop) GA_MUST_CHECK; /* options may be NULL; becomes loop_current() */
-void loop_free(struct loop *l); /* not from inside loop_run(); what is still queued or started is forgotten */
+/* Not from inside loop_run(). What is still queued is forgotten; watches and timers that are started are stopped, and may
+ * be stopped again later. */
+void loop_free(struct loop *l);
 int loop_run(struct loop *l) GA_MUST_CHECK; /* until loop_stop(), or nothing is left to wait for; 0 or -errno */
 void loop_stop(struct loop *l); /* loop_run() returns before it polls again, and can be called again */
 static inline int64_t loop_now(const struct loop *l); /* the time when this turn's events came in: cheap */
@@ -52,7 +54,8 @@ void loop_hold(struct loop *l, int by);
 struct io_watch;
 typedef void (*io_fn)(struct io_watch *w, unsigned events);
 struct io_watch {
-	struct loop *loop;
+	struct list node;  /* in the loop's, from start to stop */
+	struct loop *loop; /* NULL: it ended while this was started */
 	io_fn fn;
 	void *arg;
 	int fd;

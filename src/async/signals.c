@@ -45,6 +45,7 @@ static void restore(struct signals *s, int sig);
 static void handler(int sig);
 static void on_arrival(struct io_watch *w, unsigned events);
 static void deliver(struct caught *c, int sig);
+static void cancel_all(struct caught *c);
 static void signal_future_end(struct ga_future *f);
 static void signal_cancel(struct ga_future *f);
 static void signal_free(struct ga_future *f);
@@ -105,8 +106,10 @@ void signals_close(struct runtime *rt)
 
 	if (!s)
 		return;
-	for (int sig = 1; sig < SIGNALS; sig++)
+	for (int sig = 1; sig < SIGNALS; sig++) {
+		cancel_all(&s->caught[sig]);
 		restore(s, sig);
+	}
 	atomic_store(&wake_fd, -1);
 	while (atomic_load(&handling) >
 	       0) /* on another thread; else it would write to whatever gets this number next */
@@ -232,6 +235,13 @@ static void deliver(struct caught *c, int sig)
 		signal_future_end(&f->future);
 		future_resolve(&f->future, sig, NULL);
 	}
+}
+
+/* Futures may outlive the loop, and what they wait for doesn't. */
+static void cancel_all(struct caught *c)
+{
+	while (!list_empty(&c->futures))
+		signal_cancel(&LIST_ENTRY(c->futures.next, struct signal_future, node)->future);
 }
 
 static void signal_future_end(struct ga_future *f)

@@ -49,7 +49,8 @@ void stream_set_idle(struct ga_stream *s, bool idle)
 	if (s->idle == idle)
 		return;
 	s->idle = idle;
-	loop_hold(s->watch.loop, idle ? -1 : 1);
+	if (s->watch.loop) /* which may have ended before the stream is closed */
+		loop_hold(s->watch.loop, idle ? -1 : 1);
 }
 
 void stream_flushing(struct ga_stream *s, bool flushing)
