@@ -15,6 +15,8 @@
 #define CHUNK_MIN 4096u
 
 static int read_begin(struct ga_stream *s);
+static int64_t fill_until(struct ga_stream *s, const char *separator, size_t width, size_t max,
+			  int64_t deadline);
 static int plain_fill(struct ga_stream *s, int64_t deadline);
 static int64_t plain_read(struct ga_stream *s, void *data, size_t size, int64_t deadline);
 static int plain_write(struct ga_stream *s, struct iovec parts[2], int64_t deadline);
@@ -92,15 +94,18 @@ int64_t ga_stream_read(ga_stream *stream, void *data, size_t size, int64_t deadl
 	int r;
 
 	if (size == 0)
-		return stream->reader ? -EBUSY : 0;
+		return stream->reading ? -EBUSY : 0;
 	r = read_begin(stream);
-	if (r >= 0 && buf_size(&stream->in) == 0) {
-		if (size >= CHUNK_MIN && stream->transport->read) {
-			n = stream->transport->read(stream, data, size, deadline);
-			return n == -ENODATA ? 0 : n;
-		}
-		r = fill(stream, deadline);
+	if (r < 0)
+		return r;
+	if (buf_size(&stream->in) == 0 && size >= CHUNK_MIN && stream->transport->read) {
+		n = stream->transport->read(stream, data, size, deadline);
+		stream->reading = false;
+		return n == -ENODATA ? 0 : n;
 	}
+	if (buf_size(&stream->in) == 0)
+		r = fill(stream, deadline);
+	stream->reading = false;
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;
 	size = MIN(size, buf_size(&stream->in));
@@ -113,8 +118,11 @@ int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size, int64_t d
 {
 	int r = read_begin(stream);
 
+	if (r < 0)
+		return r;
 	while (r >= 0 && buf_size(&stream->in) < size)
 		r = fill(stream, deadline);
+	stream->reading = false;
 	if (r < 0)
 		return r;
 	if (size > 0)
@@ -126,8 +134,8 @@ int ga_stream_read_exactly(ga_stream *stream, void *data, size_t size, int64_t d
 int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t max, int64_t deadline,
 			     char **ret_data)
 {
-	size_t width = strlen(separator), searched = 0;
-	char *found = NULL, *data;
+	size_t width = strlen(separator);
+	int64_t size;
 	int r;
 
 	if (width == 0 || max == 0)
@@ -135,34 +143,52 @@ int64_t ga_stream_read_until(ga_stream *stream, const char *separator, size_t ma
 	r = read_begin(stream);
 	if (r < 0)
 		return r;
+	size = fill_until(stream, separator, width, max, deadline);
+	stream->reading = false;
+	if (size < 0)
+		return size;
+	*ret_data = buf_data(&stream->in); /* consumed bytes stay in place until more are read */
+	buf_consume(&stream->in, (size_t)size);
+	return size;
+}
+
+/* Read on until the separator is in the buffer: where it ends. */
+static int64_t fill_until(struct ga_stream *s, const char *separator, size_t width, size_t max,
+			  int64_t deadline)
+{
+	size_t searched = 0;
+
 	for (;;) {
-		size_t held = MIN(buf_size(&stream->in), max);
+		size_t held = MIN(buf_size(&s->in), max);
+		const char *data = buf_data(&s->in), *found = NULL;
+		int r;
 
 		if (held >= width && held > searched)
-			found = memmem(buf_data(&stream->in) + searched, held - searched, separator,
-				       width);
+			found = memmem(data + searched, held - searched, separator, width);
 		if (found)
-			break;
+			return found - data + (int64_t)width;
 		if (held == max)
 			return -EMSGSIZE;
 		searched = held >= width ? held - width + 1 : 0;
-		r = fill(stream, deadline);
+		r = fill(s, deadline);
 		if (r < 0)
 			return r;
 	}
-	data = buf_data(&stream->in);
-	max = (size_t)(found - data) + width;
-	buf_consume(&stream->in, max);
-	*ret_data = data; /* consumed bytes stay in place until more are read */
-	return (int64_t)max;
 }
 
-/* What lies in the buffer is had without waiting, so it is paid for. */
+/* The task is the one that reads from here on, unless this fails. What lies in the buffer is had without waiting, so it is
+ * paid for. */
 static int read_begin(struct ga_stream *s)
 {
-	if (s->reader)
+	int r = 0;
+
+	if (s->reading)
 		return -EBUSY;
-	return buf_size(&s->in) > 0 ? coop_spend() : 0;
+	s->reading = true;
+	if (buf_size(&s->in) > 0)
+		r = coop_spend();
+	s->reading = r >= 0;
+	return r;
 }
 
 int ga_stream_write(ga_stream *stream, const void *data, size_t size, int64_t deadline)
@@ -178,9 +204,14 @@ int ga_stream_write_two(ga_stream *stream, const void *first, size_t first_size,
 		{ (void *)(uintptr_t)second, second_size },
 	};
 
-	if (stream->writer)
+	int r;
+
+	if (stream->writing)
 		return -EBUSY; /* its bytes would come between those of the other */
-	return stream->transport->write(stream, parts, deadline);
+	stream->writing = true;
+	r = stream->transport->write(stream, parts, deadline);
+	stream->writing = false;
+	return r;
 }
 
 static int plain_shutdown(struct ga_stream *s)
@@ -189,7 +220,7 @@ static int plain_shutdown(struct ga_stream *s)
 		return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
 	if ((fcntl(s->fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
 		return -ENOTSOCK; /* closing it would end the reading, too */
-	if (s->writer)
+	if (s->writing)
 		return -EBUSY;
 	stream_set_idle(s, false);
 	io_watch_stop(&s->watch);

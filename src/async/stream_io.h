@@ -34,6 +34,7 @@ struct ga_stream {
 	struct tls_session *tls; /* of the TLS transport, or NULL */
 	struct io_watch watch;
 	struct stream_wait *reader, *writer; /* who waits, in its frame */
+	bool reading, writing; /* a task is inside such a call: it waits, or its turn was over */
 	struct buf in;
 	unsigned chunk; /* how much to ask the kernel for */
 	bool idle;

@@ -62,15 +62,19 @@ int tls_start(struct ga_stream *s, struct ga_tls *context, const char *host, int
 	struct tls_session *t;
 	int r;
 
+	s->reading = s->writing = true;
 	deep_call(start, &starting);
-	if (starting.result < 0)
+	if (starting.result < 0) {
+		s->reading = s->writing = false;
 		return tls_tell(starting.result, NULL);
+	}
 	t = starting.session;
 	t->stream = s;
 	loop_call_init(&t->later, later, t);
 	s->tls = t;
 	s->transport = &tls_transport;
 	r = stream_try(s, LOOP_READ, shake, NULL, deadline);
+	s->reading = s->writing = false;
 	if (r >= 0)
 		return 0;
 	if (t->state == TLS_SHAKING)
@@ -415,7 +419,7 @@ int ga_stream_start_tls(ga_stream *stream, ga_tls *tls, const char *host, int64_
 		return tls_tell(-EALREADY, "the stream is TLS already");
 	if (stream->is_pipe)
 		return tls_tell(-ENOTSOCK, NULL);
-	if (stream->reader || stream->writer)
+	if (stream->reading || stream->writing)
 		return tls_tell(-EBUSY, NULL);
 	if (!tls->server && !tls->insecure && (!host || !*host))
 		return tls_tell(-EINVAL, "whose certificate to expect must be said");

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gather/sync.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,93 @@ static int between_main(const void *arg GA_UNUSED)
 static void no_bytes_come_between_those_of_a_writer_that_waits(void **state GA_UNUSED)
 {
 	assert_int_equal(ga_run(between_main, NULL), 0);
+}
+
+/* ---- one task inside a call at a time ---- */
+
+/* One end of a pair, and a task that is about to use it, with so much of its turn spent. */
+struct inside {
+	ga_stream *stream;
+	int fd; /* the other end */
+	int spent;
+	bool reads, begun;
+};
+
+static char much_read[200000];
+
+static int use(const void *arg)
+{
+	struct inside *in = *(struct inside *const *)arg;
+	struct ga_event set = { .set = true };
+
+	for (int i = 0; i < in->spent; i++)
+		EXPECT(ga_event_wait(&set, GA_NEVER) == 0);
+	in->begun = true;
+	if (in->reads)
+		return ga_stream_read_exactly(in->stream, much_read, sizeof(much_read), SOON);
+	return ga_stream_write(in->stream, much, sizeof(much), SOON);
+}
+
+/* Whatever a task inside waits for, its turn included: nobody else gets in. */
+static int try_to_get_in(struct inside *in)
+{
+	ga_future *user = ga_spawn(use, &in);
+	int64_t r = -EBUSY;
+	char c = 'x';
+
+	while (!in->begun)
+		EXPECT(ga_sleep(0) == 0);
+	for (int turn = 0; r == -EBUSY && !ga_done(user); turn++) {
+		r = in->reads ? ga_stream_read(in->stream, &c, 1, 0)
+			      : ga_stream_write(in->stream, &c, 1, 0);
+		if (turn > 10 && in->reads)
+			(void)!send(in->fd, much, 50000, MSG_NOSIGNAL | MSG_DONTWAIT);
+		else if (turn > 10)
+			(void)!recv(in->fd, much_read, sizeof(much_read), MSG_DONTWAIT);
+		EXPECT(ga_sleep(0) == 0);
+	}
+	if (r != -EBUSY)
+		ga_cancel(user);
+	EXPECT(ga_await(user) == (r == -EBUSY ? 0 : -ECANCELED));
+	ga_release(user);
+	EXPECT(r == -EBUSY);
+	return 0;
+}
+
+static int inside_main(const void *arg)
+{
+	bool reads = *(const bool *)arg;
+
+	for (int spent = 110; spent <= 130; spent++) {
+		struct inside in = { .spent = spent, .reads = reads };
+		int fds[2], r;
+
+		EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+		EXPECT(ga_stream_new(fds[0], &in.stream) == 0);
+		in.fd = fds[1];
+		if (reads)
+			EXPECT(send(in.fd, much, 50000, 0) == 50000);
+		r = try_to_get_in(&in);
+		ga_stream_close(in.stream);
+		close(in.fd);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void no_bytes_come_between_those_of_a_writer_whose_turn_is_over(void **state GA_UNUSED)
+{
+	const bool reads = false;
+
+	assert_int_equal(ga_run(inside_main, &reads), 0);
+}
+
+static void no_bytes_are_taken_from_a_reader_whose_turn_is_over(void **state GA_UNUSED)
+{
+	const bool reads = true;
+
+	assert_int_equal(ga_run(inside_main, &reads), 0);
 }
 
 /* ---- connecting ---- */
@@ -424,6 +512,8 @@ int main(void)
 		cmocka_unit_test(closing_over_unread_bytes_is_a_reset_for_the_other_side),
 		cmocka_unit_test(a_line_longer_than_asked_for_stays_to_be_read),
 		cmocka_unit_test(no_bytes_come_between_those_of_a_writer_that_waits),
+		cmocka_unit_test(no_bytes_come_between_those_of_a_writer_whose_turn_is_over),
+		cmocka_unit_test(no_bytes_are_taken_from_a_reader_whose_turn_is_over),
 		cmocka_unit_test(connecting_to_who_does_not_answer_ends_by_deadline_and_cancel),
 		cmocka_unit_test(connecting_says_why_it_failed_and_knows_localhost),
 		cmocka_unit_test(a_full_unix_queue_makes_connecting_wait),
