@@ -96,6 +96,7 @@ DEBUG_CASE(what_is_right_is_not_reported, total() == 0)
 	GA_AUTO ga_future *plain = ga_future_new();
 	GA_AUTO ga_future *inner = ga_spawn(await_fails, NULL);
 	GA_AUTO ga_future *failed = ga_future_new();
+	GA_AUTO ga_future *awaited = ga_future_new();
 	ga_future *some[] = { nap, plain };
 	ga_future *all[] = { fails, inner };
 
@@ -104,6 +105,8 @@ DEBUG_CASE(what_is_right_is_not_reported, total() == 0)
 	ga_cancel(cancelled); /* and nobody looks at what it made of that: it is no error */
 	EXPECT(ga_resolve(failed, -EIO, NULL) == 0);
 	EXPECT(ga_result(failed, NULL) == -EIO);
+	EXPECT(ga_resolve(awaited, -EIO, NULL) == 0);
+	EXPECT(ga_await(awaited) == -EIO);
 	return 0;
 }
 
