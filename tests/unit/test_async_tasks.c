@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <gather/http.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What the test wants of a row, copied: the reader's is gone with the next one. */
@@ -247,6 +249,55 @@ CASE(long_names_are_cut_and_of_long_places_the_end_stays)
 	EXPECT(strcmp(ga_task_name(task), name) == 0);
 	ga_release(task);
 	return 0;
+}
+
+/* Takes turns with its like, for ever. */
+static int restless(const void *unused GA_UNUSED)
+{
+	for (;;)
+		if (ga_sleep(0) < 0)
+			return 0;
+}
+
+static int be_restless(const void *unused GA_UNUSED)
+{
+	ga_future *both[] = { ga_spawn(restless, NULL), ga_spawn(restless, NULL) };
+
+	return ga_gather(both, 2, 0);
+}
+
+static void tasks_that_never_rest_are_seen_in_another_process(void **state GA_UNUSED)
+{
+	const struct ga_task_info *info;
+	int seen = 0, opened = 0;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(ga_run(be_restless, NULL) != 0);
+	for (int tries = 0; opened < 200 && tries < 100000; tries++) {
+		unsigned both = 0, parents = 0;
+		ga_tasks *tasks;
+
+		if (ga_tasks_open(child, &tasks) < 0) {
+			assert_int_equal(opened, 0); /* only before its loop is there */
+			continue;
+		}
+		while ((info = ga_tasks_next(tasks)) != NULL) {
+			both += strcmp(info->name, "restless") == 0;
+			parents += strcmp(info->name, "main") == 0;
+			assert_true(info->state != GA_TASK_DONE);
+		}
+		ga_tasks_close(tasks);
+		if (both == 0 && opened == 0)
+			continue; /* it has just begun */
+		seen += both == 2 && parents == 1;
+		opened++;
+	}
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(opened, 200);
+	assert_int_equal(seen, opened);
 }
 
 static int hold_one(const void *ret_task)
@@ -529,6 +580,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_task_shows_its_requests),
 		cmocka_unit_test(a_name_at_the_address_of_another_is_told_apart),
 		cmocka_unit_test(long_names_are_cut_and_of_long_places_the_end_stays),
+		cmocka_unit_test(tasks_that_never_rest_are_seen_in_another_process),
 		cmocka_unit_test(a_handle_outlives_its_loop),
 		cmocka_unit_test(without_a_loop_there_is_no_table),
 		cmocka_unit_test(the_environment_turns_the_table_off),
