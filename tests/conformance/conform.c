@@ -28,8 +28,10 @@ void conform_add(struct conform_case *c)
 
 int conform_failed(const char *file, int line, const char *expected)
 {
-	if (!failure[0]) /* the first is the cause */
+	if (!failure[0]) { /* the first is the cause; told at once, as what it leaves behind may end the program */
 		snprintf(failure, sizeof(failure), "%s:%d: expected %s", file, line, expected);
+		printf("# %s\n", failure);
+	}
 	return -1000000 - line;
 }
 
@@ -67,7 +69,7 @@ int main(void)
 		failed += !ok;
 		printf("%sok %d - %s\n", ok ? "" : "not ", ++count, c->name);
 		if (!ok)
-			printf("# %s\n# (%s)\n", failure, c->source);
+			printf("# stated by %s\n", c->source);
 		if (note[0])
 			printf("# %s\n", note);
 	}
@@ -96,7 +98,6 @@ static bool run_once(const struct conform_case *c, uint64_t seed, bool edge)
 	const struct ga_run_options options = { .seed = seed,
 						.edge_cancel = edge,
 						.virtual_time = c->kind != KIND_REAL };
-	size_t used;
 	int r;
 
 	snprintf(now_running, sizeof(now_running), "Bail out! %.200s: hangs, seed %u\n", c->name,
@@ -104,11 +105,7 @@ static bool run_once(const struct conform_case *c, uint64_t seed, bool edge)
 	r = c->kind >= KIND_BARE ? c->body(NULL) : ga_run_with(c->body, NULL, &options);
 	if (r == 0)
 		return true;
-	if (!failure[0])
-		snprintf(failure, sizeof(failure), "its main returned %d", r);
-	used = strlen(failure);
-	snprintf(failure + used, sizeof(failure) - used, ", seed %u%s", (unsigned)seed,
-		 edge ? ", cancels are edges" : "");
+	printf("# seed %u%s: main returned %d\n", (unsigned)seed, edge ? ", cancels are edges" : "", r);
 	return false;
 }
 
