@@ -6,7 +6,7 @@
  * SIGCHLD and other children are the program's own business as before. It stays a zombie, and its pid its own, until
  * ga_process_free(); a loop that ends kills and reaps what it has started.
  *
- * A process is owned by who started it and belongs to the loop of its thread. Needs Linux 5.9: -ENOSYS before.
+ * A process is owned by who started it and belongs to the loop of its thread. Needs Linux 5.11: -ENOSYS before.
  * A status is 0..255, with which the child exited, or 256 + the signal that killed it (GA_SIGNALLED); or -ECHILD: the
  * program took it itself, by ignoring SIGCHLD or by waiting for any child.
  */

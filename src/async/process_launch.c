@@ -6,6 +6,8 @@
  * no pidfd in glibc 2.36, and knows no PR_SET_PDEATHSIG. What makes it safe: the child has a stack of its own; all
  * signals are blocked until their handlers are off, so that none of ours runs in it; and it makes system calls alone,
  * because any state of libc's, or of a sanitizer's, would be the parent's. errno is the calling thread's, which sleeps.
+ *
+ * valgrind and qemu-user make a fork of it: then the child's error comes by a pipe, that exec closes.
  */
 #include "process_parts.h"
 #include <errno.h>
@@ -16,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -51,11 +54,15 @@ struct child {
 	const struct launch *launch;
 	const char *const *env;
 	pid_t parent;
+	int pipe;    /* to tell the error by */
+	bool shares; /* the memory: set by the child */
 	int error;
 	char *names[]; /* to be tried in turn, until NULL; their text stands behind */
 };
 
 static bool kernel_is_new_enough(void);
+static pid_t start_child(struct child *c, int *ret_pidfd);
+static int error_of(const struct child *c, int pipe);
 static struct child *child_new(const struct launch *l);
 static const char *search_path(const char *const *env);
 static size_t put_names(const char *path, const char *program, char **names, char *text,
@@ -64,22 +71,23 @@ static int child_main(void *arg);
 
 int process_launch(const struct launch *l, pid_t *ret_pid, int *ret_pidfd)
 {
+	int pidfd = -1, pipe[2], r;
 	struct child *child;
-	int pidfd = -1, r = 0;
-	sigset_t all, before;
 	pid_t pid;
 
 	if (!kernel_is_new_enough())
 		return -ENOSYS;
+	if (pipe2(pipe, O_CLOEXEC) < 0)
+		return -errno;
 	child = child_new(l);
-	if (!child)
-		return -ENOMEM;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(child_main, child->stack + sizeof(child->stack),
-		    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child, &pidfd);
-	r = pid < 0 ? -errno : -child->error;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pid = -ENOMEM;
+	if (child) {
+		child->pipe = pipe[1];
+		pid = start_child(child, &pidfd);
+	}
+	close(pipe[1]);
+	r = pid < 0 ? pid : -error_of(child, pipe[0]);
+	close(pipe[0]);
 	free(child);
 	if (r < 0) {
 		if (pid >= 0) {
@@ -91,6 +99,37 @@ int process_launch(const struct launch *l, pid_t *ret_pid, int *ret_pidfd)
 	*ret_pid = pid;
 	*ret_pidfd = pidfd;
 	return 0;
+}
+
+static pid_t start_child(struct child *c, int *ret_pidfd)
+{
+	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+	char *stack = c->stack + sizeof(c->stack);
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = clone(child_main, stack, flags | CLONE_PIDFD, c, ret_pidfd);
+	if (pid < 0 && errno == EINVAL) { /* qemu-user 7.2 */
+		pid = clone(child_main, stack, flags, c);
+		*ret_pidfd = pid < 0 ? -1 : pidfd_open(pid, 0);
+	}
+	if (pid < 0)
+		pid = -errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static int error_of(const struct child *c, int pipe)
+{
+	int error = 0;
+
+	if (c->shares)
+		return c->error;
+	while (read(pipe, &error, sizeof(error)) < 0 && errno == EINTR)
+		;
+	return error;
 }
 
 /* An older kernel would ignore CLONE_PIDFD, and the child would run unwatched. waitid() knows P_PIDFD from 5.4 on. */
@@ -112,6 +151,7 @@ static struct child *child_new(const struct launch *l)
 	c->launch = l;
 	c->env = env;
 	c->parent = getpid();
+	c->shares = false;
 	c->error = 0;
 	(void)put_names(path, l->argv[0], c->names, (char *)&c->names[count + 1], &count);
 	c->names[count] = NULL;
@@ -195,7 +235,11 @@ static UNINSTRUMENTED int connect_stdio(const struct launch *l)
 		if (syscall(SYS_dup3, from[i] == LAUNCH_AS_STDOUT ? 1 : from[i], i, 0) < 0)
 			return -1;
 	}
-	return (int)syscall(SYS_close_range, 3, ~0u, 0);
+	if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
+		errno = errno == EINVAL ? ENOSYS : errno; /* it has the flag from 5.11 on */
+		return -1;
+	}
+	return 0;
 }
 
 /* The error of the first file that is there and can't be run; else that there is none. */
@@ -216,13 +260,18 @@ static UNINSTRUMENTED int child_main(void *arg)
 {
 	const unsigned long none[16] = { 0 };
 	struct child *c = arg;
+	int pipe;
 
+	c->shares = true;
 	reset_signals();
-	if (place(c->launch, c->parent) >= 0 && connect_stdio(c->launch) >= 0) {
+	pipe = (int)syscall(SYS_fcntl, c->pipe, F_DUPFD_CLOEXEC, 3);
+	if (pipe >= 0 && place(c->launch, c->parent) >= 0 && connect_stdio(c->launch) >= 0) {
 		(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, 8);
 		run(c);
 	}
 	c->error = errno;
-	(void)syscall(SYS_exit_group, CANNOT_RUN);
+	(void)syscall(SYS_write, pipe, &c->error, sizeof(c->error));
+	/* Rather than exit: valgrind would look for leaks first, in all that is reserved for stacks. */
+	(void)syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
 	return CANNOT_RUN;
 }
