@@ -110,7 +110,7 @@ subtest 'wrong command lines' => sub {
 subtest 'help' => sub {
 	my $did = runs('--help', ['--help'], 0, qr/^Usage: gather/, undef);
 	my @verbs = $did->{out} =~ /^  ([a-z]+) {2,}\S/mg;
-	is_deeply([ sort @verbs ], [qw(attempts backup bench cancel fetch group limit limits logs ls map pause purge queues result resume retry run schedule schedules show stats submit types wait why workers)],
+	is_deeply([ sort @verbs ], [qw(attempts backup bench cancel fetch group limit limits logs ls map pause ps purge queues result resume retry run schedule schedules show stats submit types wait why workers)],
 		'lists each verb');
 	for my $verb (@verbs) {
 		runs("$verb --help", [ $verb, '--help' ], 0, qr/^Usage: gather $verb .*^Examples:\n  \S/sm, undef);
@@ -200,7 +200,7 @@ subtest 'ls' => sub {
 };
 
 subtest 'workers, queues, types, stats, bench' => sub {
-	runs('workers', ['workers'], 0, qr/^WORKER.*\n +0 +up.*\n +1 +up.*\n\z/, undef);
+	runs('workers', ['workers'], 0, qr/^WORKER +PID.*\n +0 +\d+ +up.*\n +1 +\d+ +up.*\n\z/, undef);
 	is(scalar @{ from_json(gather(qw(workers -o json))->{out}) }, 2, 'workers -o json: two');
 	runs('queues', ['queues'], 0, qr/^QUEUE.*^default +0/ms, undef);
 	runs('types', ['types'], 0, qr/^TYPE.*^hash +cpu.*^http +net.*^noop +light.*^sleep +light/ms, undef);
