@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* Linux 6.3's number; older headers don't have it. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
 
 #define CHUNKS_LEAST 16u /* where not even these can be reserved, tasks are out of the question */
 #define EMPTY_KEPT                                                                                 \
@@ -206,11 +212,17 @@ static int reserve(struct task_slab *s)
 	return -ENOMEM;
 }
 
-/* -1: there is none to be had; then nobody can look. */
+/* -1: there is none to be had; then nobody can look. Sizing it beyond the limit of files would be a signal's death. */
 static int open_memfd(size_t size)
 {
-	int fd = memfd_create(TASK_TABLE_NAME, MFD_CLOEXEC);
+	struct rlimit limit;
+	int fd;
 
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur < size)
+		return -1;
+	fd = memfd_create(TASK_TABLE_NAME, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (fd < 0) /* before Linux 6.3 */
+		fd = memfd_create(TASK_TABLE_NAME, MFD_CLOEXEC);
 	if (fd >= 0 && ftruncate(fd, (off_t)size) < 0) {
 		close(fd);
 		return -1;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -345,6 +346,30 @@ static void the_environment_turns_the_table_off(void **state GA_UNUSED)
 	assert_int_equal(ga_tasks_open(getpid(), &tasks), -ENODATA);
 }
 
+static int run_limited(void)
+{
+	const struct rlimit small = { 4096, 4096 };
+	ga_tasks *tasks;
+
+	if (setrlimit(RLIMIT_FSIZE, &small) < 0)
+		return 2;
+	if (ga_run(nap, NULL) != 0)
+		return 3;
+	return ga_tasks_open(getpid(), &tasks) == -ENODATA ? 0 : 4;
+}
+
+static void under_a_limit_of_file_sizes_a_program_runs_unseen(void **state GA_UNUSED)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(run_limited());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* ---- the memory ---- */
 
 #define MANY 20000
@@ -584,6 +609,7 @@ int main(void)
 		cmocka_unit_test(a_handle_outlives_its_loop),
 		cmocka_unit_test(without_a_loop_there_is_no_table),
 		cmocka_unit_test(the_environment_turns_the_table_off),
+		cmocka_unit_test(under_a_limit_of_file_sizes_a_program_runs_unseen),
 		cmocka_unit_test(the_memory_of_many_tasks_is_given_back_and_used_again),
 		cmocka_unit_test(slots_are_distinct_whatever_order_they_come_and_go_in),
 		cmocka_unit_test(no_bytes_in_a_table_hurt_its_reader),
