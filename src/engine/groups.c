@@ -79,13 +79,20 @@ void group_member_refused(struct engine *e, struct group *g, uint32_t member)
 
 void engine_group_refused(struct engine *e, struct group *g)
 {
+	bool kept;
+
 	while (g->parent)
 		g = g->parent;
-	if (g->refused || group_is_final(g))
+	kept = g->stored && g->first_batch <= e->committed;
+	if (g->refused || (group_is_final(g) && kept))
 		return;
 	g->refused = true;
-	group_fail(e, g, SPAN("no_space"), SPAN("the store has no space for it"));
-	g->ending = JOB_FAILED;
+	if (group_is_final(g)) { /* it ended before anybody could know of it: what it left running ends, too */
+		g->cancelling = true;
+	} else {
+		group_fail(e, g, SPAN("no_space"), SPAN("the store has no space for it"));
+		g->ending = JOB_FAILED;
+	}
 	group_work(e, g);
 }
 

@@ -214,7 +214,7 @@ void model_compare(struct model *m)
 	}
 	model_groups_compare(m);
 	for (size_t i = 0; i < m->group_count; i++)
-		unsaved |= model_group_unsaved(&m->groups[i]);
+		unsaved |= model_group_unsaved(&m->groups[i]) && !m->groups[i].refused;
 	MODEL_EXPECT(m, pending == m->open || (!unsaved && pending == (last > m->told ? last : 0)),
 		     "batch %llu is waited for", (unsigned long long)pending);
 	compare_counts(m);

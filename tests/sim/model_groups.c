@@ -83,10 +83,13 @@ void model_group_refused(struct model *m, struct model_group *g)
 {
 	while (g->parent)
 		g = model_group(m, g->parent);
-	if (g->refused || is_final(g))
+	if (g->refused || (is_final(g) && g->saved.state != 0 && g->first_batch <= m->told))
 		return;
 	g->refused = true;
-	g->ending = JOB_FAILED;
+	if (is_final(g))
+		g->is.cancelling = true;
+	else
+		g->ending = JOB_FAILED;
 	work(m, g);
 }
 

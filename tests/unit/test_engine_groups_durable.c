@@ -121,6 +121,41 @@ static void a_refused_member_refuses_the_group(void **state)
 	rig_close(&rig);
 }
 
+/* It ended at once, since a member of it has none; and then there is no room for it. */
+static void a_group_that_has_ended_can_be_refused_until_it_is_kept(void **state)
+{
+	for (int refused = 0; refused < 2; refused++) {
+		struct rig rig;
+		struct group *wait, *empty;
+		struct job *job;
+		uint64_t number;
+
+		(void)state;
+		open_with_worker(&rig, 10);
+		wait = make(&rig,
+			    (struct group_options){
+				    .kind = GROUP_WAIT, .until = UNTIL_COUNT, .until_count = 1 },
+			    2, NULL, 0, DURABILITY_FSYNC);
+		empty = make(&rig, (struct group_options){ .kind = GROUP_GATHER }, 0, wait, 0,
+			     DURABILITY_FSYNC);
+		job = join(&rig, wait, 1, true);
+		engine_group_start(rig.e, wait);
+		rig_turn(&rig);
+		assert_int_equal(empty->state, JOB_SUCCEEDED);
+		assert_int_equal(wait->state, JOB_SUCCEEDED);
+		number = save(&rig, NULL, NULL);
+		if (refused)
+			engine_group_refused(rig.e, wait);
+		engine_committed(rig.e, number);
+		if (!refused)
+			engine_group_refused(rig.e, wait); /* as is said of later saves */
+		rig_turn(&rig);
+		assert_int_equal(wait->refused, refused);
+		assert_int_equal(job->cancelling, refused); /* what it left running */
+		rig_close(&rig);
+	}
+}
+
 static void of_a_map_that_was_accepted_one_member_is_refused(void **state)
 {
 	struct group *g;
@@ -433,6 +468,7 @@ int main(void)
 		cmocka_unit_test(a_group_and_its_members_are_one_batch_and_its_end_too),
 		cmocka_unit_test(an_empty_durable_group_is_saved_and_told_after_it),
 		cmocka_unit_test(a_refused_member_refuses_the_group),
+		cmocka_unit_test(a_group_that_has_ended_can_be_refused_until_it_is_kept),
 		cmocka_unit_test(of_a_map_that_was_accepted_one_member_is_refused),
 		cmocka_unit_test(groups_come_back_from_a_store),
 		cmocka_unit_test(a_group_whose_failure_was_saved_goes_on_ending),
