@@ -197,19 +197,21 @@ void debug_forget(const struct ga_future *f)
 	free(m);
 }
 
-void debug_gone(const struct ga_future *f)
+bool debug_gone(const struct ga_future *f)
 {
+	bool waited = future_pending(f) && !list_empty(&f->waiters);
 	struct made *m;
 
 	pthread_mutex_lock(&lock);
 	m = map_take(&made, hash_of(f), f);
 	pthread_mutex_unlock(&lock);
 	if (!m)
-		return; /* made before the loop was debugged, or its loop is gone */
+		return !waited; /* made before the loop was debugged, or its loop is gone */
 	if (!pthread_equal(m->thread, pthread_self()))
 		(void)debug_elsewhere("ga_release", f);
 	report_end(f, m);
 	free(m);
+	return !waited;
 }
 
 bool debug_elsewhere(const char *function, const struct ga_future *f)

@@ -35,7 +35,8 @@ void debug_made(struct ga_future *f);
 void debug_waited(const struct ga_future *f);
 void debug_read(const struct ga_future *f); /* somebody has its result */
 void debug_unread(const struct ga_future *f); /* who was told that it ended didn't look at the result */
-void debug_gone(const struct ga_future *f);   /* its last handle goes */
+/* Its last handle goes. False: somebody waits for it still; it is reported, and must not be freed. */
+bool debug_gone(const struct ga_future *f);
 void debug_forget(const struct ga_future *f); /* it never came to be */
 /* `function` was called on a thread that isn't the future's (NULL: a thread without a loop). False. */
 bool debug_elsewhere(const char *function, const struct ga_future *f);

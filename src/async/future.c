@@ -118,8 +118,10 @@ void ga_release(ga_future *future)
 	assert(future->magic == FUTURE_MAGIC && future->refs > 0);
 	if (--future->refs > 0)
 		return;
-	if (debug_on())
-		debug_gone(future);
+	if (debug_on() && !debug_gone(future)) {
+		future->refs = 1;
+		return;
+	}
 	future->magic = 0;
 	future->ops->free(future);
 }

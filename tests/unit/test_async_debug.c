@@ -230,6 +230,28 @@ DEBUG_CASE(a_queue_that_is_done_too_often_is_reported, counts[GA_REPORT_MISUSE] 
 	return 0;
 }
 
+static int gather_it(const void *future)
+{
+	ga_future *only[] = { (ga_future *)(uintptr_t)future };
+
+	return ga_gather(only, 1, 0);
+}
+
+DEBUG_CASE(a_future_that_is_dropped_while_it_is_waited_for_is_reported_and_kept,
+	   counts[GA_REPORT_MISUSE] == 1 && total() == 1 &&
+		   said("a future (future) was released for the last time while it is waited for"))
+{
+	ga_future *future = ga_future_new();
+	GA_AUTO ga_future *waiter = ga_spawn(gather_it, future);
+
+	EXPECT(one_turn() == 0);
+	ga_release(future);
+	EXPECT(ga_resolve(future, 0, NULL) == 0);
+	EXPECT(ga_await(waiter) == 0);
+	ga_release(future);
+	return 0;
+}
+
 static void the_environment_turns_it_on(void **state GA_UNUSED)
 {
 	assert_int_equal(setenv("GATHER_DEBUG", "1", 1), 0);
@@ -435,6 +457,7 @@ int main(void)
 		cmocka_unit_test(what_is_still_held_when_the_loop_ends_is_reported),
 		cmocka_unit_test(a_call_on_another_thread_is_refused_and_reported),
 		cmocka_unit_test(a_queue_that_is_done_too_often_is_reported),
+		cmocka_unit_test(a_future_that_is_dropped_while_it_is_waited_for_is_reported_and_kept),
 		cmocka_unit_test(the_environment_turns_it_on),
 		cmocka_unit_test(reports_go_to_standard_error_by_themselves),
 		cmocka_unit_test(a_step_that_holds_the_loop_is_reported_while_it_does),
