@@ -470,6 +470,38 @@ CASE(condition_cancelled_relocking, "spec",
 	return 0;
 }
 
+static int wait_in_scope(const void *arg)
+{
+	struct shared *s = *(struct shared *const *)arg;
+	struct ga_timeout scope;
+	int r;
+
+	HOLDS(ga_timeout_enter(&scope, after(2)) == 0);
+	HOLDS(ga_lock_acquire(&s->lock, GA_NEVER) == 0);
+	r = ga_condition_wait(&s->condition, GA_NEVER); /* expires while it waits for the lock */
+	s->woken = ga_now() > GA_SECONDS(5);
+	HOLDS(ga_lock_release(&s->lock) == 0);
+	return ga_timeout_exit(&scope, r);
+}
+
+CASE(cannot_be_aborted, "spec",
+     "scopes: what can't be aborted leaves the task parked until its completion")
+{
+	struct shared s, *at = &s;
+	ga_future *f[2];
+
+	share(&s);
+	f[0] = ga_spawn(wait_in_scope, &at);
+	HOLDS(settle() == 0);
+	f[1] = ga_spawn(hold_lock, &at); /* for five seconds */
+	HOLDS(settle() == 0);
+	HOLDS(ga_wait(f, 2, GA_ALL_COMPLETED, GA_NEVER) == 2);
+	HOLDS(ga_result(f[0], NULL) == -ETIMEDOUT && ga_result(f[1], NULL) == 0);
+	HOLDS(s.woken == 1);
+	ga_release_all(f, 2);
+	return 0;
+}
+
 static bool is_three(void *arg)
 {
 	return ((struct shared *)arg)->value == 3;
