@@ -47,6 +47,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct list loops;
 static pthread_t thread;
 static bool runs;
+static uintptr_t generation; /* of the thread: one that was told to end ends, though another loop began meanwhile */
 static struct sigaction previous;
 
 /* What the handler answers; one question at a time, by the watchdog alone. */
@@ -61,7 +62,7 @@ static struct {
 } answer;
 
 static void prepare(void);
-static void *watch(void *unused);
+static void *watch(void *mine);
 static bool is_slow(struct watched *w, int64_t now);
 static bool ask(pid_t tid);
 static void report(int64_t held, bool answered);
@@ -83,9 +84,9 @@ void watchdog_add(struct runtime *rt, int64_t slow_ns)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals aren't this thread's */
 	if (!runs)
-		runs = pthread_create(&thread, NULL, watch, NULL) == 0;
+		runs = pthread_create(&thread, NULL, watch, (void *)generation) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_cond_signal(&changed);
+	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -105,9 +106,11 @@ void watchdog_remove(struct runtime *rt)
 	}
 	last = runs && list_empty(&loops);
 	ended = thread;
-	if (last)
+	if (last) {
 		runs = false;
-	pthread_cond_signal(&changed);
+		generation++;
+	}
+	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 	if (last)
 		(void)pthread_join(ended, NULL);
@@ -158,12 +161,12 @@ static struct timespec until(int64_t ns)
 	return (struct timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
 }
 
-/* It stops when the list is empty; who makes it so waits for that. */
-static void *watch(void *unused GA_UNUSED)
+/* It stops once the list was empty; who made it so waits for that. */
+static void *watch(void *mine)
 {
 	pthread_setname_np(pthread_self(), "ga-watchdog");
 	pthread_mutex_lock(&lock);
-	while (!list_empty(&loops)) {
+	while (generation == (uintptr_t)mine && !list_empty(&loops)) {
 		int64_t now = clock_monotonic(), pause = SAMPLE_MOST;
 		struct timespec wake;
 
@@ -182,7 +185,7 @@ static void *watch(void *unused GA_UNUSED)
 			}
 		}
 		wake = until(clock_monotonic() + pause);
-		if (!list_empty(&loops))
+		if (generation == (uintptr_t)mine && !list_empty(&loops))
 			pthread_cond_timedwait(&changed, &lock, &wake);
 	}
 	pthread_mutex_unlock(&lock);

@@ -340,6 +340,64 @@ static int run_watched(ga_coroutine_fn fn, const void *arg)
 	return r;
 }
 
+/* A loop ends while the report of its step is still being written, and another one begins. */
+static atomic_bool ended, first_closed, second_runs;
+
+static bool becomes_true(atomic_bool *flag)
+{
+	for (int i = 0; i < 5000 && !*flag; i++)
+		usleep(1000);
+	return *flag;
+}
+
+static void note_until_the_second_runs(enum ga_report_kind kind, const char *text, void *arg)
+{
+	note_and_tell(kind, text, arg);
+	if (kind == GA_REPORT_SLOW)
+		(void)becomes_true(&second_runs);
+}
+
+static int first_main(const void *unused GA_UNUSED)
+{
+	int r = hold_the_loop();
+
+	ended = true;
+	return r;
+}
+
+static int second_main(const void *unused GA_UNUSED)
+{
+	second_runs = true;
+	return becomes_true(&first_closed) ? 0 : -ETIMEDOUT;
+}
+
+static void *second(void *result)
+{
+	const struct ga_run_options options = { .debug = true, .slow_ns = GA_SECONDS(100) };
+
+	(void)becomes_true(&ended);
+	usleep(50000); /* for the first to be closing */
+	*(int *)result = ga_run_with(second_main, NULL, &options);
+	return NULL;
+}
+
+static void a_loop_ends_without_waiting_for_another_that_began_meanwhile(void **state GA_UNUSED)
+{
+	const struct ga_run_options options = { .debug = true, .slow_ns = GA_MILLISECONDS(20) };
+	int result = -1;
+	pthread_t thread;
+
+	sem_init(&reported, 0, 0);
+	ga_debug_report_to(note_until_the_second_runs, NULL);
+	assert_int_equal(pthread_create(&thread, NULL, second, &result), 0);
+	assert_int_equal(ga_run_with(first_main, NULL, &options), 0);
+	first_closed = true;
+	pthread_join(thread, NULL);
+	ga_debug_report_to(NULL, NULL);
+	sem_destroy(&reported);
+	assert_int_equal(result, 0);
+}
+
 static void a_step_that_holds_the_loop_is_reported_while_it_does(void **state GA_UNUSED)
 {
 	size_t stacks[] = { 16384, 65536, 262144 };
@@ -461,6 +519,7 @@ int main(void)
 		cmocka_unit_test(the_environment_turns_it_on),
 		cmocka_unit_test(reports_go_to_standard_error_by_themselves),
 		cmocka_unit_test(a_step_that_holds_the_loop_is_reported_while_it_does),
+		cmocka_unit_test(a_loop_ends_without_waiting_for_another_that_began_meanwhile),
 		cmocka_unit_test(a_callback_that_holds_the_loop_is_reported_too),
 		cmocka_unit_test(a_loop_that_waits_is_not_slow),
 		cmocka_unit_test(the_most_stack_that_tasks_of_a_place_used_is_known),
