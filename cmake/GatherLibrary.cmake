@@ -44,7 +44,8 @@ function(gather_public_library name)
 		LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib"
 		VERSION ${PROJECT_VERSION}
 		SOVERSION ${PROJECT_VERSION_MAJOR})
-	target_link_options(${name} PRIVATE LINKER:-z,defs)
+	# Its own calls stay within, as the compiler takes for granted (-fno-semantic-interposition).
+	target_link_options(${name} PRIVATE LINKER:-z,defs LINKER:-Bsymbolic-functions)
 	target_link_libraries(${name} PRIVATE "$<BUILD_INTERFACE:gather_flags>")
 	gather_public_archive(${name} OBJECTS ${objects})
 

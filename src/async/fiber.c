@@ -29,6 +29,7 @@
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #else
+#define RUNNING_ON_VALGRIND 0
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
@@ -37,7 +38,14 @@
  * end on the other. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+static bool on_valgrind; /* asking it takes as long as a switch */
+
 static void fiber_main(void *arg);
+
+__attribute__((constructor)) static void look_for_valgrind(void)
+{
+	on_valgrind = RUNNING_ON_VALGRIND;
+}
 
 static ALWAYS_INLINE void before_resume(struct fiber *f GA_UNUSED, void **fake_stack GA_UNUSED)
 {
@@ -96,7 +104,8 @@ int fiber_new(struct stacks *s, size_t stack_bytes, void (*fn)(void *arg), void 
 	f->ended = false;
 	f->asan_fake_stack = NULL;
 	context_make(&f->context, stack.base, (size_t)((char *)f - stack.base), fiber_main, f);
-	f->valgrind_id = VALGRIND_STACK_REGISTER(stack.base, stack.base + stack.size);
+	if (GA_UNLIKELY(on_valgrind))
+		f->valgrind_id = VALGRIND_STACK_REGISTER(stack.base, stack.base + stack.size);
 #ifdef WITH_TSAN
 	f->tsan_fiber = __tsan_create_fiber(0);
 #endif
@@ -111,7 +120,8 @@ void fiber_free(struct stacks *s, struct fiber *f)
 #ifdef WITH_TSAN
 	__tsan_destroy_fiber(f->tsan_fiber);
 #endif
-	VALGRIND_STACK_DEREGISTER(f->valgrind_id);
+	if (GA_UNLIKELY(on_valgrind))
+		VALGRIND_STACK_DEREGISTER(f->valgrind_id);
 	stacks_give(s, &stack);
 }
 
