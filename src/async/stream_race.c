@@ -86,10 +86,12 @@ static int race_run(struct race *race, int64_t deadline)
 
 	loop_timer_init(&race->deadline, on_deadline, race);
 	loop_timer_init(&race->next_one, on_next, race);
-	start_next(race);
-	r = loop_timer_set(race->loop, &race->deadline, deadline);
-	if (r >= 0)
+	r = loop_timer_set(race->loop, &race->deadline,
+			   deadline); /* first: nothing may fail once one is connected */
+	if (r >= 0) {
+		start_next(race);
 		r = park_wait(&race->park);
+	}
 	loop_timer_stop(race->loop, &race->deadline);
 	loop_timer_stop(race->loop, &race->next_one);
 	for (unsigned i = 0; i < race->started; i++)
