@@ -104,13 +104,28 @@ static void find_edges(struct tree *t)
 	}
 }
 
+static bool has_more(const struct tree *t, const struct level *l)
+{
+	return l->edge < t->first_edge[l->task + 1];
+}
+
+/* The lines that lead to those below the path that are yet to be drawn. */
+static void put_lines(struct strbuf *out, const struct tree *t, size_t depth)
+{
+	size_t indent = depth < INDENT_MAX ? depth - 1 : INDENT_MAX;
+
+	for (size_t i = 0; i < indent; i++)
+		sb_text(out, has_more(t, &t->path[i]) ? "│  " : "   ");
+	sb_text(out, has_more(t, &t->path[depth - 1]) ? "├─ " : "└─ ");
+}
+
 static void put_task(struct strbuf *out, const struct tree *t, size_t task, size_t depth)
 {
 	static const char *const states[] = { "new", "running", "", "ready", "done" };
 	const struct ga_task_info *info = &t->tasks[task].info;
 
 	if (depth > 0)
-		sb_printf(out, "%*s└─ ", (int)(depth < INDENT_MAX ? depth - 1 : INDENT_MAX) * 3, "");
+		put_lines(out, t, depth);
 	sb_printf(out, "%llu %s", (unsigned long long)info->id, *info->name ? info->name : "?");
 	if (t->open[task]) {
 		sb_text(out, "  awaits itself: a cycle\n");
@@ -139,7 +154,7 @@ static void put_branch(struct strbuf *out, struct tree *t, size_t root)
 		struct level *level = &t->path[depth];
 		size_t child;
 
-		if (level->edge == t->first_edge[level->task + 1]) {
+		if (!has_more(t, level)) {
 			t->open[level->task] = false;
 			if (depth-- == 0)
 				return;
