@@ -80,7 +80,11 @@ static void on_awaited(struct future_waiter *w, struct ga_future *f)
 static enum park_answer pass_cancel_on(struct park *p)
 {
 	struct await *a = container_of(p, struct await, park);
+	const struct task *t = task_of(a->future);
 
+	/* The cancel came from there: tasks that await each other in a ring. One has to let go, or none ever ends. */
+	if (t && t->park && t->park->aborting)
+		return leave(p);
 	ga_cancel(a->future);
 	return PARK_FORWARDED;
 }

@@ -294,6 +294,19 @@ CASE(a_cancel_goes_round_a_ring_of_waiting_tasks_once)
 	return 0;
 }
 
+CASE(tasks_that_await_each_other_end_by_a_timeout)
+{
+	ga_future *b = NULL;
+	ga_future *a = ga_spawn(await_it, &b);
+
+	b = ga_spawn(await_it, &a);
+	EXPECT(ga_await_until(a, ga_now() + GA_MILLISECONDS(1)) == -ETIMEDOUT);
+	EXPECT(ga_await(b) == -ECANCELED);
+	ga_release(a);
+	ga_release(b);
+	return 0;
+}
+
 static int cancel_itself(const void *unused GA_UNUSED)
 {
 	EXPECT(ga_cancel(ga_self()));
@@ -520,6 +533,7 @@ int main(void)
 		cmocka_unit_test(each_cancel_counts),
 		cmocka_unit_test(cancel_propagates_to_what_is_awaited_transitively),
 		cmocka_unit_test(a_cancel_goes_round_a_ring_of_waiting_tasks_once),
+		cmocka_unit_test(tasks_that_await_each_other_end_by_a_timeout),
 		cmocka_unit_test(self_cancel_takes_effect_at_the_next_suspension),
 		cmocka_unit_test(an_ignored_cancel_is_said_again_until_it_is_taken_back),
 		cmocka_unit_test(a_task_that_ignores_its_cancel_lets_others_run),
