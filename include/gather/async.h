@@ -31,9 +31,9 @@ typedef struct ga_future ga_future;
 typedef int (*ga_coroutine_fn)(const void *arg);
 typedef void (*ga_done_fn)(ga_future *future, void *arg);
 
-/* Run `main` on a new loop; its result, or -ENOMEM; -EBUSY: this thread has a loop; -EDEADLK: main waits for what nothing
- * can bring. The first SIGINT cancels main, unless the program handles or ignores it. At the end all other tasks are
- * cancelled and joined, and the executor too. runner.h has options, and several mains on one loop. */
+/* Run `main` on a new loop; its result, or -ENOMEM; -EBUSY: this thread has a loop. The first SIGINT cancels main, unless
+ * the program handles or ignores it; where it does, -EDEADLK: main waits for what nothing can bring. At the end all other
+ * tasks are cancelled and joined, and the executor too. runner.h has options, and several mains on one loop. */
 GA_API int ga_run(ga_coroutine_fn main, const void *arg);
 GA_API int64_t ga_now(void); /* CLOCK_MONOTONIC, as of now */
 
