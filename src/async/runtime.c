@@ -88,7 +88,8 @@ static void runtime_free(void *object)
 	struct runtime *rt = object;
 	int r = runtime_close(rt);
 
-	processes_close(rt); /* what runtime_close() didn't come to */
+	executor_close(rt); /* what runtime_close() didn't come to */
+	processes_close(rt);
 	signals_close(rt);
 	debug_end(rt);
 	overflow_unwatch();

@@ -7,6 +7,7 @@
 #include <gather/process.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -206,6 +207,35 @@ REAL_CASE(an_idle_thread_is_used_again)
 	}
 	EXPECT(count_threads() - before < 20);
 	return 0;
+}
+
+static int use_it_and_get_stuck(const void *unused GA_UNUSED)
+{
+	GA_AUTO ga_future *never = ga_future_new();
+	struct ga_timeout shield;
+	pthread_t thread;
+	GA_AUTO ga_future *f = ga_executor(GA_POOL_IO, who, &thread);
+
+	EXPECT(ga_await(f) == 0);
+	EXPECT(ga_shield_enter(&shield, GA_NEVER) == 0);
+	return ga_timeout_exit(&shield, ga_await(never));
+}
+
+/* In a child process, as what is stuck is lost; and without SIGINT, for which the loop would wait. */
+static void a_loop_that_ends_with_stuck_tasks_joins_the_threads_too(void **state GA_UNUSED)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		(void)alarm(20);
+		(void)signal(SIGINT, SIG_IGN);
+		_exit(ga_run(use_it_and_get_stuck, NULL) == -EDEADLK ? count_threads() : 0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), count_threads());
 }
 
 static int use_both(const void *unused GA_UNUSED)
@@ -457,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_pool_has_as_many_threads_as_its_limit_and_no_more),
 		cmocka_unit_test(an_idle_thread_is_used_again),
 		cmocka_unit_test(the_loops_end_joins_the_threads),
+		cmocka_unit_test(a_loop_that_ends_with_stuck_tasks_joins_the_threads_too),
 		cmocka_unit_test(a_bad_limit_is_einval_and_changes_nothing),
 		cmocka_unit_test(without_a_loop_there_is_no_pool),
 		cmocka_unit_test(work_handed_in_while_the_loop_closes_is_done_and_joined),
