@@ -30,12 +30,14 @@ function(gather_link_parts target)
 	target_link_libraries(${target} PRIVATE ${arg_PACKAGES} Threads::Threads)
 endfunction()
 
-# gather_layer(NAME SOURCES files... [LAYERS names...] [PACKAGES names...])
+# gather_layer(NAME SOURCES files... [FOLDERS names...] [LAYERS names...] [PACKAGES names...])
+# FOLDERS sort the files of a large layer; they are one layer all the same, and see each other's headers.
 function(gather_layer name)
-	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LAYERS;PACKAGES")
+	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;FOLDERS;LAYERS;PACKAGES")
 	add_library(gather_${name} STATIC ${arg_SOURCES})
 	set_target_properties(gather_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-	target_include_directories(gather_${name} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+	list(TRANSFORM arg_FOLDERS PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+	target_include_directories(gather_${name} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}" ${arg_FOLDERS})
 	gather_link_parts(gather_${name} LAYERS ${arg_LAYERS} PACKAGES ${arg_PACKAGES})
 endfunction()
 
