@@ -73,5 +73,6 @@ def _compile_own(bench):
     for name in ("tasks", "sleeps", "net"):
         build.compile_c(bench, sources / f"{name}.c", target / f"{name}_gather", [], [*flags, *linked])
     archives = [bench.product / f"src/{layer}/libgather_{layer}.a" for layer in ("async", "base")]
+    folders = [f"-I{bench.root}/src/{folder}" for folder in ("async", "async/stack", "base")]
     build.compile_c(bench, sources / "parts.c", target / "parts", ["libevent_core", "libcares", "libcurl", "openssl"],
-                    [*flags, *(f"-I{bench.root}/src/{layer}" for layer in ("async", "base")), *archives, "-pthread"])
+                    [*flags, *folders, *archives, "-pthread"])
