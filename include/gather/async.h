@@ -99,7 +99,7 @@ enum ga_wait_mode { GA_ALL_COMPLETED, GA_FIRST_COMPLETED, GA_FIRST_EXCEPTION };
 GA_API int ga_wait(ga_future *const futures[], size_t count, enum ga_wait_mode mode,
 		   int64_t deadline) GA_ASYNC;
 
-GA_API int ga_sleep(int64_t ns) GA_ASYNC; /* 0, or -ECANCELED */
+GA_API int ga_sleep(int64_t ns) GA_ASYNC; /* 0, -ECANCELED, or -ENOMEM: no room for the timer */
 GA_API int ga_sleep_until(int64_t deadline) GA_ASYNC;
 GA_API ga_future *ga_sleep_future(int64_t ns); /* the stackless form, for gather and wait */
 GA_API ga_future *ga_ready_future(int fd, bool writable); /* resolves 0 once fd is readable (or writable) */
@@ -132,7 +132,8 @@ GA_API int ga_shield_enter(struct ga_timeout *scope, int64_t deadline) GA_MUST_C
  * memory, no such pool, or the loop has closed. */
 enum ga_pool { GA_POOL_IO, GA_POOL_CPU };
 GA_API ga_future *ga_executor(enum ga_pool pool, int (*fn)(void *arg), void *arg);
-/* The same, and `after(arg)` is called on the loop once fn has returned, or will never run: there arg can be freed. Not for a NULL. */
+/* The same, and `after(arg)` is called on the loop once fn has returned, or will never run: there arg can be freed. It is
+ * not called where NULL is returned. */
 GA_API ga_future *ga_executor_with(enum ga_pool pool, int (*fn)(void *arg), void *arg,
 				   void (*after)(void *arg));
 

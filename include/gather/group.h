@@ -58,7 +58,7 @@ struct ga_failure {
 	size_t inner_count;
 };
 /* What the task's (NULL: the running one's) last group failed with; NULL and 0: it didn't, or memory was short. Lives until
- * the task leaves its next group, or its last handle is released. */
+ * the task leaves its next group, or its last handle is released. ret_count may be NULL. */
 GA_API const struct ga_failure *ga_failures(const ga_future *task, size_t *ret_count);
 
 /* ---- as_completed ---- */

@@ -45,7 +45,8 @@ const struct ga_failure *ga_failures(const ga_future *task, size_t *ret_count)
 	const struct task *t = task ? task_of(task) : task_current();
 	const struct failures *f = t ? t->failures : NULL;
 
-	*ret_count = f ? f->count : 0;
+	if (ret_count)
+		*ret_count = f ? f->count : 0;
 	return f ? f->entries : NULL;
 }
 

@@ -7,6 +7,7 @@
 #include "tls_rig.h"
 
 #include <errno.h>
+#include <gather/process.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -258,41 +259,64 @@ static void who_does_not_shake_hands_in_time_is_dropped(void **state GA_UNUSED)
 	assert_int_equal(bench_run(OVER_TLS, echo, slow_body, options), 0);
 }
 
-/* What `openssl s_client` says of a server, whose user is a shell's `input`. In a thread. */
-struct client_run {
-	char command[256], out[16384];
+/* `openssl s_client`, to be told a line at a time. */
+struct foreign_client {
+	ga_process *process;
+	char said[16384];
+	size_t size;
 };
 
-static int run_client(void *arg)
+static int foreign_start(struct bench *b, const char *options, struct foreign_client *client)
 {
-	struct client_run *run = arg;
-	FILE *in = popen(run->command, "r");
-	size_t n = in ? fread(run->out, 1, sizeof(run->out) - 1, in) : 0;
+	const struct ga_process_options pipes = { .in = GA_STDIO_PIPE,
+						  .out = GA_STDIO_PIPE,
+						  .err = GA_STDIO_TO_STDOUT };
+	char command[256];
+	const char *const argv[] = { "sh", "-c", command, NULL };
 
-	run->out[n] = '\0';
-	return in ? pclose(in) : -1;
+	snprintf(command, sizeof(command), "exec openssl s_client %s -connect 127.0.0.1:%u",
+		 options, b->port);
+	client->size = 0;
+	return ga_process_start(argv, &pipes, &client->process);
 }
 
-static int s_client(struct bench *b, struct client_run *run, const char *input, const char *options)
+/* 0 once it has said this; -ENODATA: it has ended without. */
+static int foreign_says(struct foreign_client *c, const char *text)
 {
-	snprintf(run->command, sizeof(run->command),
-		 "(%s; sleep 0.3) | timeout 10 openssl s_client %s -connect 127.0.0.1:%u 2>&1",
-		 input, options, b->port);
-	GA_AUTO ga_future *f = ga_executor(GA_POOL_IO, run_client, run);
-	return ga_await(f);
+	for (;;) {
+		int64_t n;
+
+		c->said[c->size] = '\0';
+		if (strstr(c->said, text))
+			return 0;
+		n = ga_stream_read(ga_process_stdout(c->process), c->said + c->size,
+				   sizeof(c->said) - 1 - c->size, SOON);
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		c->size += (size_t)n;
+	}
+}
+
+static int foreign_told(struct foreign_client *c, const char *line)
+{
+	return ga_stream_write(ga_process_stdin(c->process), line, strlen(line), SOON);
 }
 
 static int renegotiation_body(struct bench *b)
 {
-	static struct client_run run;
+	static struct foreign_client c;
 
-	EXPECT(s_client(b, &run, "echo ping", "-tls1_2") >= 0);
-	EXPECT(strstr(run.out, "\nping\n") && strstr(run.out, "Protocol  : TLSv1.2"));
-	EXPECT(strstr(run.out, "Compression: NONE"));
-	EXPECT(s_client(b, &run, "echo R", "-tls1_2") > 0);
-	EXPECT(strstr(run.out, "no renegotiation"));
-	EXPECT(s_client(b, &run, ":", "-tls1_1 -cipher ALL:@SECLEVEL=0") > 0);
-	EXPECT(strstr(run.out, "alert protocol version"));
+	EXPECT(foreign_start(b, "-tls1_2", &c) == 0);
+	EXPECT(foreign_told(&c, "ping\n") == 0);
+	EXPECT(foreign_says(&c, "\nping\n") == 0 && foreign_says(&c, "Protocol  : TLSv1.2") == 0);
+	EXPECT(foreign_says(&c, "Compression: NONE") == 0);
+	EXPECT(foreign_told(&c, "R\n") == 0);
+	EXPECT(foreign_says(&c, "no renegotiation") == 0);
+	EXPECT(ga_process_wait(c.process, SOON) > 0);
+	ga_process_free(c.process);
+	EXPECT(foreign_start(b, "-tls1_1 -cipher ALL:@SECLEVEL=0", &c) == 0);
+	EXPECT(foreign_says(&c, "alert protocol version") == 0);
+	ga_process_free(c.process);
 	return still_serves(b);
 }
 
@@ -303,10 +327,12 @@ static void renegotiation_and_old_versions_are_refused(void **state GA_UNUSED)
 
 static int key_update_body(struct bench *b)
 {
-	static struct client_run run;
+	static struct foreign_client c;
 
-	EXPECT(s_client(b, &run, "echo K; sleep 0.3; echo ping", "-tls1_3") >= 0);
-	EXPECT(strstr(run.out, "KEYUPDATE") && strstr(run.out, "\nping\n"));
+	EXPECT(foreign_start(b, "-tls1_3", &c) == 0);
+	EXPECT(foreign_told(&c, "K\n") == 0 && foreign_says(&c, "KEYUPDATE") == 0);
+	EXPECT(foreign_told(&c, "ping\n") == 0 && foreign_says(&c, "\nping\n") == 0);
+	ga_process_free(c.process);
 	return 0;
 }
 
