@@ -86,6 +86,8 @@ static enum park_answer pass_cancel_on(struct park *p)
 	if (t && t->park && t->park->aborting)
 		return leave(p);
 	ga_cancel(a->future);
+	if (p->came_back && !p->woken) /* the same, through a gather or a group, which join their children */
+		return leave(p);
 	return PARK_FORWARDED;
 }
 

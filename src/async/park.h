@@ -30,6 +30,7 @@ struct park {
 	park_abort_fn abort; /* may call park_wake() itself; then its answer doesn't count */
 	int result;
 	bool woken, final, aborting;
+	bool came_back; /* what `abort` passed on came round to this task: it waits for itself */
 	/* Set by who waits, after park_begin(): a cancel that comes after the wake but before the task runs counts too. Then
 	 * park_wait() returns -ECANCELED, and the frame undoes what the wake stood for. */
 	bool revocable;

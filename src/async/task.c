@@ -197,6 +197,7 @@ static enum park_answer undo(struct park *p, int result)
 {
 	enum park_answer answer;
 
+	p->came_back |= p->aborting;
 	if (p->woken || p->final || p->aborting)
 		return PARK_CANNOT;
 	p->aborting = true; /* tasks that await each other in a ring would forward a cancel for ever */

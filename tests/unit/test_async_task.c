@@ -307,6 +307,21 @@ CASE(tasks_that_await_each_other_end_by_a_timeout)
 	return 0;
 }
 
+CASE(a_task_and_the_gather_that_it_awaits_end_by_a_timeout)
+{
+	ga_future *children[2] = { NULL, NULL };
+	ga_future *const *at = children;
+	ga_future *gatherer = NULL;
+
+	children[1] = children[0] = ga_spawn(await_it, &gatherer);
+	gatherer = ga_spawn(gather_two, &at);
+	EXPECT(ga_await_until(children[0], ga_now() + GA_MILLISECONDS(1)) == -ETIMEDOUT);
+	EXPECT(ga_await(gatherer) == -ECANCELED);
+	ga_release(children[0]);
+	ga_release(gatherer);
+	return 0;
+}
+
 static int cancel_itself(const void *unused GA_UNUSED)
 {
 	EXPECT(ga_cancel(ga_self()));
@@ -534,6 +549,7 @@ int main(void)
 		cmocka_unit_test(cancel_propagates_to_what_is_awaited_transitively),
 		cmocka_unit_test(a_cancel_goes_round_a_ring_of_waiting_tasks_once),
 		cmocka_unit_test(tasks_that_await_each_other_end_by_a_timeout),
+		cmocka_unit_test(a_task_and_the_gather_that_it_awaits_end_by_a_timeout),
 		cmocka_unit_test(self_cancel_takes_effect_at_the_next_suspension),
 		cmocka_unit_test(an_ignored_cancel_is_said_again_until_it_is_taken_back),
 		cmocka_unit_test(a_task_that_ignores_its_cancel_lets_others_run),
