@@ -2,12 +2,12 @@
  * stream.h — TCP and Unix sockets, and pipes, for coroutines: connect, read, write, serve.
  *
  * A stream is a connected socket, or one end of a pipe, with a read buffer of its own, owned by who made it (ga_serve()
- * owns those that it hands to handlers), used by one task at a time for reading and one for writing. Each call that may wait
- * takes a deadline (GA_NEVER: none); it tries the I/O first and suspends only if that would block, so that what is there is had even when
- * the deadline has passed. A write returns once the kernel has taken all of it: a peer that doesn't read makes the writer
- * wait. Errors: -ETIMEDOUT, -ECANCELED (nothing of the call happened, but a write may have sent a part), -EBUSY (another
- * task is inside the same call), -ENODATA (the other side closed), -EPIPE (a write after that; there is no SIGPIPE), or the
- * socket's errno. tls.h makes a stream a TLS one; all of this holds there too.
+ * owns those that it hands to handlers), used by one task at a time for reading and one for writing. Each call that may
+ * wait takes a deadline (GA_NEVER: none); it tries the I/O first and suspends only if that would block, so that what is
+ * there is had even when the deadline has passed. A write returns once the kernel has taken all of it: a peer that
+ * doesn't read makes the writer wait. Errors: -ETIMEDOUT, -ECANCELED (nothing of the call happened, but a write may have
+ * sent a part), -EBUSY (another task is inside the same call), -ENODATA (the other side closed), -EPIPE (a write after
+ * that; there is no SIGPIPE), or the socket's errno. tls.h makes a stream a TLS one; all of this holds there too.
  */
 #pragma once
 #include <gather/async.h>
