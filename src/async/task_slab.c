@@ -20,7 +20,7 @@
 #define EMPTY_KEPT                                                                                 \
 	2u /* chunks without a task that keep their memory, so that a burst isn't paid for twice */
 
-struct slab_chunk {
+struct task_chunk {
 	struct list node; /* in slab.avail, while it has a free slot */
 	uint32_t free;    /* reference to the first of a list through row.target; 0: none */
 	uint16_t used, carved;
@@ -30,10 +30,10 @@ static void slot_free(struct task_slab *s, void *slot);
 static int reserve(struct task_slab *s);
 static int open_memfd(size_t size);
 static void set_layout(struct task_slab *s);
-static struct slab_chunk *chunk_add(struct task_slab *s);
-static struct slab_chunk *chunk_of(const struct task_slab *s, const void *slot);
-static char *chunk_at(const struct task_slab *s, const struct slab_chunk *c);
-static void chunk_drop(struct task_slab *s, struct slab_chunk *c);
+static struct task_chunk *chunk_add(struct task_slab *s);
+static struct task_chunk *chunk_of(const struct task_slab *s, const void *slot);
+static char *chunk_at(const struct task_slab *s, const struct task_chunk *c);
+static void chunk_drop(struct task_slab *s, struct task_chunk *c);
 static void slab_free(struct task_slab *s);
 static uint32_t find_site(struct task_slab *s, const char *name, const char *place);
 static void copy_tail(char *to, size_t size, const char *text);
@@ -80,12 +80,12 @@ void task_slab_close(struct task_slab *s)
 
 void *task_slab_take_cold(struct task_slab *s)
 {
-	struct slab_chunk *c;
+	struct task_chunk *c;
 	struct task_row *row;
 
 	if (GA_UNLIKELY(list_empty(&s->avail)) && !chunk_add(s))
 		return NULL;
-	c = LIST_ENTRY(s->avail.next, struct slab_chunk, node);
+	c = LIST_ENTRY(s->avail.next, struct task_chunk, node);
 	if (c->free) {
 		row = (struct task_row *)(void *)((char *)s->header + (size_t)c->free * 8);
 		c->free = row->target;
@@ -109,7 +109,7 @@ void task_slab_give_cold(struct task_slab *s, void *slot)
 
 static void slot_free(struct task_slab *s, void *slot)
 {
-	struct slab_chunk *c = chunk_of(s, slot);
+	struct task_chunk *c = chunk_of(s, slot);
 	struct task_row *row = slot;
 
 	row->id = 0;
@@ -253,9 +253,9 @@ static void set_layout(struct task_slab *s)
 }
 
 /* One more chunk with free slots: one that was dropped, or a new one. */
-static struct slab_chunk *chunk_add(struct task_slab *s)
+static struct task_chunk *chunk_add(struct task_slab *s)
 {
-	struct slab_chunk *c;
+	struct task_chunk *c;
 
 	if (s->header->chunk_count == s->chunk_limit)
 		return NULL;
@@ -266,19 +266,19 @@ static struct slab_chunk *chunk_add(struct task_slab *s)
 	return c;
 }
 
-static struct slab_chunk *chunk_of(const struct task_slab *s, const void *slot)
+static struct task_chunk *chunk_of(const struct task_slab *s, const void *slot)
 {
 	return &s->chunks[((size_t)((const char *)slot - (const char *)s->header) - TABLE_CHUNKS_AT) /
 			  TABLE_CHUNK_BYTES];
 }
 
-static char *chunk_at(const struct task_slab *s, const struct slab_chunk *c)
+static char *chunk_at(const struct task_slab *s, const struct task_chunk *c)
 {
 	return (char *)s->header + TABLE_CHUNKS_AT + (size_t)(c - s->chunks) * TABLE_CHUNK_BYTES;
 }
 
 /* Its memory goes back, and reads as zeros from now on. It is used again after those that have their memory. */
-static void chunk_drop(struct task_slab *s, struct slab_chunk *c)
+static void chunk_drop(struct task_slab *s, struct task_chunk *c)
 {
 	SLAB_UNPOISON(chunk_at(s, c), TABLE_CHUNK_BYTES);
 	(void)madvise(chunk_at(s, c), TABLE_CHUNK_BYTES, s->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);

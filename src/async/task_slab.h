@@ -51,7 +51,7 @@ struct task_slab {
 	uint32_t row_bytes; /* of a slot */
 	void *hot[SLAB_HOT]; /* free slots that are warm in the cache; their chunks count them as used */
 	struct list avail;         /* chunks with a free slot */
-	struct slab_chunk *chunks; /* TABLE_CHUNKS_MAX at most */
+	struct task_chunk *chunks; /* TABLE_CHUNKS_MAX at most */
 	uint32_t chunk_limit, empty; /* chunks that may be used; and those of `avail` without a task */
 	uint32_t used;               /* slots */
 	uint32_t slots;              /* in a chunk */
