@@ -29,9 +29,9 @@ typedef struct ga_runner ga_runner;
 
 /* A loop without a main yet. -ENOMEM; -EBUSY: this thread has a loop. */
 GA_API int ga_runner_new(const struct ga_run_options *options, ga_runner **ret_runner) GA_MUST_CHECK;
-/* Run `main` until it ends: its result; -EDEADLK: it waited for what nothing can bring, and was cancelled. Other tasks
- * live on for the next run, and stand still between runs. The first SIGINT cancels main, as of ga_run(). -EBUSY: inside
- * a run; -EPERM: another thread's. */
+/* Run `main` until it ends: its result; -EDEADLK, where ga_run() says it: main waited for what nothing can bring, and
+ * was cancelled. Other tasks live on for the next run, and stand still between runs. The first SIGINT cancels main, as
+ * of ga_run(). -EBUSY: inside a run; -EPERM: another thread's. */
 GA_API int ga_runner_run(ga_runner *runner, ga_coroutine_fn main, const void *arg);
 /* Cancel and join the tasks that are left, join the executor, free. NULL is a no-op. -EDEADLK: tasks waited for what
  * never comes and are lost; -EBUSY, -EPERM: as above, and nothing is closed. */
