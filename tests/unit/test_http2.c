@@ -37,37 +37,49 @@ static const char *in_directory(const char *name)
 }
 
 /* Each answer says how it was asked for and on which connection. */
-static int write_files(void)
+/* Paths are relative to the prefix, nginx's -p. */
+static int write_conf(void)
 {
-	static const char server[] =
-		"daemon off; worker_processes 1; pid %1$s/pid; error_log %1$s/log;\n"
-		"events { worker_connections 512; }\n"
-		"http {\n"
-		"	access_log off; client_body_temp_path %1$s/body; proxy_temp_path %1$s/proxy;\n"
-		"	fastcgi_temp_path %1$s/fastcgi; uwsgi_temp_path %1$s/uwsgi; scgi_temp_path %1$s/scgi;\n"
-		"	keepalive_requests 60; root %1$s/root; client_max_body_size 1m;\n"
-		"	server {\n"
-		"		listen 127.0.0.1:%2$u ssl http2;\n"
-		"		ssl_certificate %3$s; ssl_certificate_key %3$s;\n"
-		"		location / { return 200 \"$server_protocol $connection $request_method $request_uri\"; }\n"
-		"		location /big { }\n"
-		"		location /slow { limit_rate 1k; alias %1$s/root/big; }\n"
-		"	}\n"
-		"}\n";
 	FILE *out = fopen(in_directory("conf"), "w");
-	int ok;
 
 	if (!out)
 		return -1;
-	if (geteuid() == 0)
-		fprintf(out, "user root;\n");
-	fprintf(out, server, nginx.directory, nginx.port, tls_rig_path("server.pem"));
-	ok = fclose(out) == 0;
-	return ok && mkdir(in_directory("root"), 0700) == 0 &&
-			       (out = fopen(in_directory("root/big"), "w")) &&
-			       ftruncate(fileno(out), BIG) == 0 && fclose(out) == 0
-		       ? 0
-		       : -1;
+	fprintf(out,
+		"%s daemon off; worker_processes 1; pid pid; error_log log;\n"
+		"events { worker_connections 512; }\n"
+		"http {\n"
+		"	access_log off; client_body_temp_path body; proxy_temp_path proxy;\n"
+		"	fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n"
+		"	keepalive_requests 60; root root; client_max_body_size 1m;\n"
+		"	server {\n"
+		"		listen 127.0.0.1:%u ssl http2;\n"
+		"		ssl_certificate \"%s\";\n",
+		geteuid() == 0 ? "user root;" : "", nginx.port, tls_rig_path("server.pem"));
+	fprintf(out,
+		"		ssl_certificate_key \"%s\";\n"
+		"		location / { return 200 \"$server_protocol $connection $request_method $request_uri\"; }\n"
+		"		location /big { }\n"
+		"		location /slow { limit_rate 1k; alias root/big; }\n"
+		"	}\n"
+		"}\n",
+		tls_rig_path("server.pem"));
+	return fclose(out) == 0 ? 0 : -1;
+}
+
+static int write_big(void)
+{
+	FILE *out = fopen(in_directory("root/big"), "w");
+	int sized;
+
+	if (!out)
+		return -1;
+	sized = ftruncate(fileno(out), BIG);
+	return fclose(out) == 0 && sized == 0 ? 0 : -1;
+}
+
+static int write_files(void)
+{
+	return write_conf() < 0 || mkdir(in_directory("root"), 0700) < 0 ? -1 : write_big();
 }
 
 /* nginx takes a listening socket over as from its former self: nobody can take the port in between. */
