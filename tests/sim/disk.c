@@ -188,7 +188,8 @@ void disk_crash(struct disk *d, const struct model *m, uint64_t batch)
 				key_take(d, m, &d->rows[i].judged);
 			d->last_sequence = i;
 		}
-	memset(d->refused, 0, d->row_count * sizeof(*d->refused));
+	if (d->row_count > 0)
+		memset(d->refused, 0, d->row_count * sizeof(*d->refused));
 }
 
 static struct save *log_add(struct disk *d)
