@@ -4,6 +4,7 @@
 #include "results.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOW_EVERY_NS INT64_C(100000000)
@@ -112,6 +113,26 @@ static void put_quantile(const struct tally *t, const char *name, double share, 
 	sb_printf(out, "  %s %s", name, period_show_fine(latency_quantile(&t->latencies, share), time));
 }
 
+static int by_count(const void *a, const void *b)
+{
+	const struct tally_kind *one = a, *other = b;
+
+	if (one->count != other->count)
+		return one->count > other->count ? -1 : 1;
+	return strcmp(one->name, other->name);
+}
+
+/* The most frequent first, whatever failed first. */
+static void put_kinds(const struct tally *t, struct strbuf *out)
+{
+	struct tally_kind kinds[TALLY_KINDS];
+
+	memcpy(kinds, t->kinds, sizeof(kinds));
+	qsort(kinds, t->kind_count, sizeof(kinds[0]), by_count);
+	for (size_t i = 0; i < t->kind_count; i++)
+		sb_printf(out, "%s%" PRIu64 " %s", i ? ", " : "", kinds[i].count, kinds[i].name);
+}
+
 void tally_write(const struct tally *t, int64_t now, struct strbuf *out)
 {
 	char time[32];
@@ -119,8 +140,7 @@ void tally_write(const struct tally *t, int64_t now, struct strbuf *out)
 	sb_printf(out, "%" PRIu64 " done  %" PRIu64 " %s", t->ok + t->failed, t->ok, t->ok_word);
 	if (t->failed)
 		sb_printf(out, "  %" PRIu64 " %s (", t->failed, t->failed_word);
-	for (size_t i = 0; i < t->kind_count; i++)
-		sb_printf(out, "%s%" PRIu64 " %s", i ? ", " : "", t->kinds[i].count, t->kinds[i].name);
+	put_kinds(t, out);
 	sb_printf(out, "%s  %s", t->failed ? ")" : "", period_show(now - t->start, time));
 	if (t->latencies.count >= QUANTILES_MIN) {
 		put_quantile(t, "p50", 0.5, out);

@@ -14,7 +14,7 @@ struct tally {
 	double fraction;  /* done of the whole, if total is unknown; 0: unknown too */
 	int64_t start, shown;
 	const char *ok_word, *failed_word;
-	struct {
+	struct tally_kind {
 		char name[64];
 		uint64_t count;
 	} kinds[TALLY_KINDS]; /* of failures; the last one takes what finds no room */
