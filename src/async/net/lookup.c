@@ -2,7 +2,7 @@
  * lookup.c — getaddrinfo for tasks.
  */
 #include "lookup.h"
-#include "park.h"
+#include "park_until.h"
 
 #include <errno.h>
 #include <gather/stream.h>
@@ -11,9 +11,8 @@
 #include <string.h>
 
 struct lookup {
-	struct park park;
+	struct park_until wait;
 	struct dns_query query;
-	struct loop_timer timer;
 	struct dns_answer *answer;
 };
 
@@ -100,36 +99,13 @@ static void on_answer(struct dns_query *q, struct dns_answer *answer)
 	struct lookup *l = container_of(q, struct lookup, query);
 
 	l->answer = dns_answer_ref(answer);
-	park_wake(&l->park, 0);
-}
-
-static void on_deadline(struct loop_timer *t)
-{
-	struct lookup *l = t->arg;
-
-	dns_query_stop(&l->query);
-	park_wake(&l->park, -ETIMEDOUT);
+	park_wake(&l->wait.park, 0);
 }
 
 static enum park_answer lookup_abort(struct park *p)
 {
-	dns_query_stop(&container_of(p, struct lookup, park)->query);
+	dns_query_stop(&container_of(p, struct lookup, wait.park)->query);
 	return PARK_ABORTED;
-}
-
-static int lookup_wait(struct lookup *l, int64_t deadline)
-{
-	struct loop *loop = loop_current();
-	int r;
-
-	loop_timer_init(&l->timer, on_deadline, l);
-	r = loop_timer_set(loop, &l->timer, deadline);
-	if (r >= 0)
-		r = park_wait(&l->park);
-	else
-		dns_query_stop(&l->query);
-	loop_timer_stop(loop, &l->timer);
-	return r;
 }
 
 static int ask(const char *host, int64_t deadline, struct dns_answer **ret_answer)
@@ -140,13 +116,13 @@ static int ask(const char *host, int64_t deadline, struct dns_answer **ret_answe
 
 	if (!d)
 		return -ENOMEM;
-	r = park_begin(&l.park, lookup_abort);
+	r = park_begin(&l.wait.park, lookup_abort);
 	if (r < 0)
 		return r;
-	park_for(&l.park, "lookup");
+	park_for(&l.wait.park, "lookup");
 	r = dns_lookup(d, host, &l.query, on_answer, &l.answer);
 	if (r == 0)
-		r = lookup_wait(&l, deadline);
+		r = park_wait_until(&l.wait, deadline);
 	*ret_answer = l.answer;
 	return r;
 }

@@ -4,7 +4,7 @@
 #include "stream_race.h"
 #include "clock.h"
 #include "dns_channel.h"
-#include "park.h"
+#include "park_until.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -21,9 +21,9 @@ struct attempt {
 
 /* In memory of its own: it is large for a small stack. */
 struct race {
-	struct park park;
+	struct park_until wait;
 	struct loop *loop;
-	struct loop_timer deadline, next_one;
+	struct loop_timer next_one;
 	uint16_t port;
 	int error;        /* of the attempt that failed last */
 	unsigned started; /* of `attempts` */
@@ -40,7 +40,6 @@ static int attempt_start(struct attempt *a, const struct address *address);
 static void attempt_end(struct attempt *a);
 static void on_connected(struct io_watch *w, unsigned events);
 static void on_next(struct loop_timer *t);
-static void on_deadline(struct loop_timer *t);
 static enum park_answer race_abort(struct park *p);
 
 int race_connect(const struct dns_answer *answer, uint16_t port, int64_t deadline)
@@ -54,9 +53,9 @@ int race_connect(const struct dns_answer *answer, uint16_t port, int64_t deadlin
 	race->port = port;
 	race->error = -EHOSTUNREACH;
 	take_turns(race, answer);
-	r = park_begin(&race->park, race_abort);
+	r = park_begin(&race->wait.park, race_abort);
 	if (r >= 0) {
-		park_for(&race->park, "connect");
+		park_for(&race->wait.park, "connect");
 		r = race_run(race, deadline);
 	}
 	free(race);
@@ -84,15 +83,9 @@ static int race_run(struct race *race, int64_t deadline)
 {
 	int r;
 
-	loop_timer_init(&race->deadline, on_deadline, race);
 	loop_timer_init(&race->next_one, on_next, race);
-	r = loop_timer_set(race->loop, &race->deadline,
-			   deadline); /* first: nothing may fail once one is connected */
-	if (r >= 0) {
-		start_next(race);
-		r = park_wait(&race->park);
-	}
-	loop_timer_stop(race->loop, &race->deadline);
+	start_next(race);
+	r = park_wait_until(&race->wait, deadline);
 	loop_timer_stop(race->loop, &race->next_one);
 	for (unsigned i = 0; i < race->started; i++)
 		attempt_end(&race->attempts[i]);
@@ -104,7 +97,7 @@ static void start_next(struct race *race)
 {
 	int r = -EAGAIN;
 
-	while (race->started < race->count && !race->park.woken) {
+	while (race->started < race->count && !race->wait.park.woken) {
 		struct attempt *a = &race->attempts[race->started];
 
 		a->race = race;
@@ -114,14 +107,14 @@ static void start_next(struct race *race)
 		if (r < 0)
 			race->error = r;
 		else
-			park_wake(&race->park, r);
+			park_wake(&race->wait.park, r);
 	}
 	if (race->open == 0)
-		park_wake(&race->park, race->error);
+		park_wake(&race->wait.park, race->error);
 	else if (race->started < race->count &&
 		 loop_timer_set(race->loop, &race->next_one,
 				time_add(loop_clock(race->loop), NEXT_AFTER)) < 0)
-		park_wake(&race->park, -ENOMEM);
+		park_wake(&race->wait.park, -ENOMEM);
 }
 
 /* The descriptor, connected; -EINPROGRESS; or an error. */
@@ -166,7 +159,7 @@ static void on_connected(struct io_watch *w, unsigned events GA_UNUSED)
 	int error = 0, fd = w->fd;
 	socklen_t size = sizeof(error);
 
-	if (race->park.woken)
+	if (race->wait.park.woken)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
@@ -179,19 +172,12 @@ static void on_connected(struct io_watch *w, unsigned events GA_UNUSED)
 	io_watch_stop(w);
 	w->fd = -1; /* the winner's isn't closed */
 	race->open--;
-	park_wake(&race->park, fd);
+	park_wake(&race->wait.park, fd);
 }
 
 static void on_next(struct loop_timer *t)
 {
 	start_next(t->arg);
-}
-
-static void on_deadline(struct loop_timer *t)
-{
-	struct race *race = t->arg;
-
-	park_wake(&race->park, -ETIMEDOUT);
 }
 
 static enum park_answer race_abort(struct park *p GA_UNUSED)
